@@ -1,0 +1,133 @@
+//! The operations that wait: one send, one receive.
+
+use super::errors::SendError;
+use super::offers::Claim;
+use super::shared::Shared;
+use crate::context::Op;
+use crate::sync::Arc;
+use crate::wait::{Place, Waiter};
+
+/// The channel is closed (and, for a receive, empty).
+#[derive(Debug)]
+pub(super) struct Closed;
+
+/// A receive under way.
+pub(super) struct RecvOp<'a, T> {
+    shared: &'a Shared<T>,
+    place: Place,
+    /// Set inside a `select`: then this is one arm of several.
+    claim: Option<Claim>,
+}
+
+impl<'a, T> RecvOp<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>, claim: Option<Claim>) -> Self {
+        RecvOp { shared, place: Place::default(), claim }
+    }
+}
+
+impl<T> Op for RecvOp<'_, T> {
+    type Out = Result<T, Closed>;
+
+    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
+        let RecvOp { shared, place, claim } = self;
+        let commits = claim.is_none();
+        #[cfg(ironsys_bug = "test_before_register")]
+        if shared.with(|state, _| state.ready()) == 0 {
+            shared.with(|state, _| state.enter(place, waiter, commits));
+            return None;
+        }
+        shared.with(|state, wakes| {
+            let out = match state.pop(claim.as_ref(), wakes) {
+                Some(value) => Ok(value),
+                None if state.is_over() && claim.as_ref().is_none_or(Claim::take) => Err(Closed),
+                None => {
+                    state.enter(place, waiter, commits);
+                    return None;
+                }
+            };
+            state.leave(place, commits);
+            state.pass_on(wakes);
+            Some(out)
+        })
+    }
+
+    fn withdraw(&mut self) -> Option<Self::Out> {
+        let RecvOp { shared, place, claim } = self;
+        let commits = claim.is_none();
+        shared.with(|state, wakes| {
+            state.leave(place, commits);
+            // A rendezvous sender counted on this receiver: take what it left.
+            let bound = commits && state.capacity == 0 && state.queue.len() > state.committed;
+            let out = if bound { state.pop(None, wakes).map(Ok) } else { None };
+            state.pass_on(wakes);
+            out
+        })
+    }
+}
+
+/// A send under way: before its offer is out, or waiting for it to be taken.
+pub(super) struct SendOp<'a, T> {
+    shared: &'a Shared<T>,
+    /// `None` while the value is out as an offer.
+    value: Option<T>,
+    offer: u64,
+    claim: Option<Claim>,
+}
+
+impl<'a, T> SendOp<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>, value: T, claim: Option<Claim>) -> Self {
+        SendOp { shared, value: Some(value), offer: 0, claim }
+    }
+
+    /// The value of a send that was withdrawn.
+    pub(super) fn into_value(self) -> Option<T> {
+        self.value
+    }
+}
+
+impl<T> Op for SendOp<'_, T> {
+    type Out = Result<(), SendError<T>>;
+
+    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
+        let SendOp { shared, value, offer, claim } = self;
+        shared.with(|state, wakes| {
+            let mine = |claim: &Option<Claim>| claim.as_ref().is_none_or(Claim::take);
+            let Some(unsent) = value.take() else {
+                if !state.offers.contains(*offer) {
+                    return Some(Ok(())); // A receiver took it.
+                }
+                if !state.refuses() || !mine(claim) {
+                    return None;
+                }
+                let back = state.offers.withdraw(*offer);
+                return back.map(|value| Err(SendError::Closed(value)));
+            };
+            if state.refuses() && mine(claim) {
+                return Some(Err(SendError::Closed(unsent)));
+            }
+            if state.has_room() && mine(claim) {
+                state.push(unsent, wakes);
+                return Some(Ok(()));
+            }
+            *offer = state.offer(unsent, waiter, claim.as_ref(), wakes);
+            None
+        })
+    }
+
+    fn withdraw(&mut self) -> Option<Self::Out> {
+        let SendOp { shared, value, offer, .. } = self;
+        if value.is_some() {
+            return None;
+        }
+        shared.with(|state, _| match state.offers.withdraw(*offer) {
+            Some(back) => {
+                if state.offers.len() == 0 {
+                    state.counts.not_full();
+                }
+                *value = Some(back);
+                None
+            }
+            None => Some(Ok(())),
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! What the handles of a channel share, and the operations that do not wait.
+
+use super::errors::{TryRecvError, TrySendError};
+use super::policy::Overflow;
+use super::state::State;
+use super::stats::Stats;
+use crate::observe::Ledger;
+use crate::sync::{Arc, AtomicUsize, LeakTrack, Mutex, MutexGuard, Ordering, spin};
+use crate::wait::Wakes;
+
+pub(super) struct Shared<T> {
+    /// Guards the whole channel.
+    state: Mutex<State<T>>,
+    /// A hint for spinning: what could be received, as of the last critical section. Written under
+    /// the lock; whoever reads it looks again under the lock.
+    ready: AtomicUsize,
+    pub(super) name: Option<Arc<str>>,
+    capacity: usize,
+    overflow: Overflow<T>,
+    on_drop: Option<OnDrop<T>>,
+    _leak: LeakTrack,
+}
+
+pub(super) type OnDrop<T> = Arc<dyn Fn(T) + Send + Sync>;
+
+/// What became of a value that was sent without waiting.
+enum Pushed<T> {
+    Yes,
+    /// Made room by dropping something, perhaps the value itself.
+    Dropped(T),
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new(
+        capacity: usize,
+        overflow: Overflow<T>,
+        on_drop: Option<OnDrop<T>>,
+        name: Option<Arc<str>>,
+    ) -> Self {
+        Shared {
+            state: Mutex::new(State::new(capacity)),
+            ready: AtomicUsize::new(0),
+            name,
+            capacity,
+            overflow,
+            on_drop,
+            _leak: LeakTrack::new(),
+        }
+    }
+
+    /// Runs one critical section, then wakes whom it chose.
+    #[inline]
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<T>, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        let mut state = self.state.lock();
+        let out = f(&mut state, &mut wakes);
+        self.release(state);
+        wakes.wake();
+        out
+    }
+
+    #[inline]
+    fn release(&self, state: MutexGuard<'_, State<T>>) {
+        self.ready.store(state.ready(), Ordering::Relaxed);
+        drop(state);
+    }
+
+    pub(super) fn blocks(&self) -> bool {
+        matches!(self.overflow, Overflow::Block)
+    }
+
+    /// Sends if that needs no waiting. What the policy drops is given to `on_drop`.
+    #[inline]
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let rank = match &self.overflow {
+            Overflow::DropLowest(priority) => Some(priority(&value)),
+            _ => None,
+        };
+        let pushed = self.with(|state, wakes| {
+            if state.refuses() {
+                return Err(TrySendError::Closed(value));
+            }
+            if state.has_room() {
+                state.ranks.extend(rank);
+                state.push(value, wakes);
+                return Ok(Pushed::Yes);
+            }
+            self.overflow(state, value, rank, wakes)
+        });
+        match pushed {
+            Ok(Pushed::Yes) => Ok(()),
+            Ok(Pushed::Dropped(victim)) => {
+                self.dropped(victim);
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The channel is full: what its policy does.
+    #[cold]
+    fn overflow(
+        &self,
+        state: &mut State<T>,
+        value: T,
+        rank: Option<i64>,
+        wakes: &mut Wakes,
+    ) -> Result<Pushed<T>, TrySendError<T>> {
+        let victim = match (&self.overflow, rank) {
+            (Overflow::Block | Overflow::Reject, _) => {
+                state.counts.rejected += 1;
+                return Err(TrySendError::Full(value));
+            }
+            (Overflow::DropNewest, _) => None,
+            (Overflow::DropOldest, _) => Some(0),
+            (Overflow::DropLowest(_), rank) => lowest(&state.ranks, rank.unwrap_or(i64::MIN)),
+        };
+        state.counts.dropped += 1;
+        let Some(victim) = victim.and_then(|i| {
+            state.ranks.remove(i);
+            state.queue.remove(i)
+        }) else {
+            state.counts.sent += 1;
+            return Ok(Pushed::Dropped(value));
+        };
+        state.ranks.extend(rank);
+        state.push(value, wakes);
+        Ok(Pushed::Dropped(victim))
+    }
+
+    #[inline]
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.with(|state, wakes| match state.pop(None, wakes) {
+            Some(value) => Ok(value),
+            None if state.is_over() => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        })
+    }
+
+    /// Spins a little until there may be something to receive.
+    pub(super) fn spin_ready(&self) -> bool {
+        spin(|| self.ready.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Spins a little until there may be room, and then tries again.
+    pub(super) fn spin_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let full = self.capacity;
+        if spin(|| self.ready.load(Ordering::Relaxed) < full) {
+            return self.try_send(value);
+        }
+        Err(TrySendError::Full(value))
+    }
+
+    /// Hands a value that nobody will receive to `on_drop`. No lock is held.
+    fn dropped(&self, value: T) {
+        if let Some(on_drop) = &self.on_drop {
+            on_drop(value);
+        }
+    }
+
+    pub(super) fn close(&self) -> bool {
+        self.with(|state, wakes| state.close(wakes))
+    }
+
+    /// Takes everything that is queued.
+    pub(super) fn drain(&self) -> Vec<T> {
+        self.with(|state, wakes| {
+            let mut out = Vec::with_capacity(state.queue.len());
+            while let Some(value) = state.pop(None, wakes) {
+                out.push(value);
+            }
+            out
+        })
+    }
+
+    pub(super) fn add_sender(&self) {
+        self.with(|state, _| state.sender_handles += 1);
+    }
+
+    pub(super) fn remove_sender(&self) {
+        self.with(|state, wakes| {
+            state.sender_handles -= 1;
+            if state.sender_handles == 0 {
+                state.tell_everybody(wakes);
+            }
+        });
+    }
+
+    pub(super) fn add_receiver(&self) {
+        self.with(|state, _| state.receiver_handles += 1);
+    }
+
+    pub(super) fn remove_receiver(&self) {
+        let left = self.with(|state, wakes| {
+            state.receiver_handles -= 1;
+            if state.receiver_handles != 0 {
+                return Default::default();
+            }
+            state.tell_everybody(wakes);
+            state.counts.dropped += state.queue.len() as u64;
+            state.ranks.clear();
+            std::mem::take(&mut state.queue)
+        });
+        for value in left {
+            self.dropped(value);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.with(|state, _| state.refuses() || state.sender_handles == 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.with(|state, _| state.queue.len())
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.with(|state, _| {
+            let counts = &state.counts;
+            let (time_full, time_empty) = counts.times();
+            Stats {
+                ledger: Ledger {
+                    accepted: counts.sent,
+                    done: counts.received,
+                    dropped: counts.dropped,
+                    in_flight: state.queue.len() as u64,
+                    ..Ledger::default()
+                },
+                capacity: state.capacity,
+                depth: state.queue.len(),
+                peak: counts.peak,
+                rejected: counts.rejected,
+                blocked_senders: state.offers.len(),
+                blocked_receivers: state.receivers.len(),
+                time_full,
+                time_empty,
+                senders: state.sender_handles,
+                receivers: state.receiver_handles,
+            }
+        })
+    }
+}
+
+/// Where the lowest rank is, the newest of equals; `None` if that is the new value's.
+fn lowest(ranks: &std::collections::VecDeque<i64>, new: i64) -> Option<usize> {
+    let (i, rank) = ranks.iter().enumerate().rev().min_by_key(|(_, rank)| **rank)?;
+    (*rank < new).then_some(i)
+}

@@ -1,0 +1,101 @@
+//! A panic as a value: caught at the boundary of a task, kept whole, resumed where it belongs.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+
+/// A task that panicked: its name, where it was spawned, and the payload.
+///
+/// Pools and tickets report it as an error; a scope resumes the first one with its own payload.
+///
+/// ```
+/// use ironsys::{Context, pool::{JoinError, Pool}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (ctx, _cancel) = Context::root();
+/// let pool = Pool::builder("jobs").workers(1).build()?;
+/// let ticket = pool.submit(&ctx, |_| panic!("out of cheese"))?;
+/// match ticket.join(&ctx) {
+///     Err(JoinError::Panicked(p)) => assert_eq!(p.message(), "out of cheese"),
+///     other => unreachable!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Panicked {
+    task: String,
+    spawned_at: &'static Location<'static>,
+    payload: Box<dyn Any + Send>,
+}
+
+impl Panicked {
+    pub(crate) fn new(
+        task: impl Into<String>,
+        spawned_at: &'static Location<'static>,
+        payload: Box<dyn Any + Send>,
+    ) -> Self {
+        Panicked { task: task.into(), spawned_at, payload }
+    }
+
+    /// Returns the name of the task.
+    #[must_use]
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// Returns the place that spawned the task.
+    #[must_use]
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+
+    /// Returns the panic's text, or a stand-in if the payload is no string.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        message(&*self.payload)
+    }
+
+    /// Returns the payload.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.payload
+    }
+
+    /// Panics again, here, with the payload of the first panic.
+    pub fn resume(self) -> ! {
+        std::panic::resume_unwind(self.payload)
+    }
+}
+
+/// The text of a panic's payload.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "(the payload is no text)"
+    }
+}
+
+impl fmt::Debug for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panicked")
+            .field("task", &self.task)
+            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .field("message", &self.message())
+            .finish()
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "task `{}`, spawned at {}, panicked: {}",
+            self.task,
+            self.spawned_at,
+            self.message()
+        )
+    }
+}
+
+impl std::error::Error for Panicked {}

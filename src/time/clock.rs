@@ -1,0 +1,93 @@
+//! The handle to a clock.
+
+use super::timers::{Alarm, Call, Timers};
+use super::virtual_clock::Virtual;
+use crate::sync::{self, Arc};
+use std::fmt;
+use std::time::Instant;
+
+/// A source of time: cheap to clone, shared by a whole tree of contexts.
+///
+/// Two kinds exist: [`Clock::system`] and the clock of a
+/// [`VirtualClock`](crate::time::VirtualClock).
+///
+/// ```
+/// use ironsys::{Context, time::{Clock, VirtualClock}};
+/// use std::time::Duration;
+///
+/// let time = VirtualClock::new();
+/// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+/// let before = ctx.clock().now();
+/// time.advance(Duration::from_secs(3600)); // takes no time at all
+/// assert_eq!(ctx.clock().now() - before, Duration::from_secs(3600));
+/// assert!(Clock::system().now() >= before);
+/// ```
+#[derive(Clone)]
+pub struct Clock(pub(super) Kind);
+
+#[derive(Clone)]
+pub(super) enum Kind {
+    System(Arc<Timers>),
+    Virtual(Arc<Virtual>),
+}
+
+/// Something a clock wakes: a parked thread.
+pub(crate) trait Wake: Send + Sync {
+    fn wake(&self);
+}
+
+impl Clock {
+    /// Makes a clock that shows the machine's monotonic time.
+    ///
+    /// Clocks made by two calls differ only in the thread they use: a system clock starts one timer
+    /// thread when the first deadline hook is registered and ends it when none is left.
+    #[must_use]
+    pub fn system() -> Self {
+        Clock(Kind::System(Arc::new(Timers::new())))
+    }
+
+    /// Returns the present time of this clock.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        match &self.0 {
+            Kind::System(_) => sync::time::now(),
+            Kind::Virtual(time) => time.now(),
+        }
+    }
+
+    /// Returns whether both are handles to one clock, so that their instants compare.
+    #[must_use]
+    pub fn is_same(&self, other: &Clock) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::System(_), Kind::System(_)) => true,
+            (Kind::Virtual(a), Kind::Virtual(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// Calls `call` at `when`, once, unless the alarm is dropped before.
+    pub(crate) fn call_at(&self, when: Instant, call: Call) -> Alarm {
+        match &self.0 {
+            Kind::System(timers) => Timers::call_at(timers, when, call),
+            Kind::Virtual(time) => Virtual::call_at(time, when, call),
+        }
+    }
+
+    /// The virtual time behind this clock, if it is one.
+    pub(crate) fn as_virtual(&self) -> Option<&Arc<Virtual>> {
+        match &self.0 {
+            Kind::System(_) => None,
+            Kind::Virtual(time) => Some(time),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::System(_) => "Clock::system",
+            Kind::Virtual(_) => "Clock::virtual",
+        })
+    }
+}

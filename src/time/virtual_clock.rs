@@ -1,0 +1,314 @@
+//! Time by hand.
+//!
+//! The autojump: the clock counts the *participants* that are not parked. A participant is a task of
+//! a scope or pool under this clock (counted from the moment it is queued), a scope's body, or a
+//! thread that holds a [`Participant`]. Parking takes a thread out of the count; the thread that
+//! wakes it puts it back *before* it runs, so the count is never too low. Whoever brings the count
+//! to zero moves the clock to the next deadline.
+
+use super::clock::{Clock, Kind, Wake};
+use super::timers::{Alarm, Call, Of};
+use crate::sync::{self, Arc, AtomicU64, Mutex, Ordering};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// A clock that stands still until the test moves it.
+///
+/// Threads blocked under a context on this clock wake when `advance` passes their deadline. Nothing
+/// polls. With [`VirtualClock::auto`] the clock moves by itself to the next deadline whenever every
+/// task on it is parked, so a test of timeouts runs at full speed.
+///
+/// ```
+/// use ironsys::{Context, Stop, time::VirtualClock};
+/// use std::time::Duration;
+///
+/// let time = VirtualClock::auto();
+/// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+/// let day = ctx.with_timeout(Duration::from_secs(86_400));
+/// assert_eq!(day.wait_stopped(), Stop::DeadlineExceeded); // a day passes at once
+/// ```
+#[derive(Clone)]
+pub struct VirtualClock(Arc<Virtual>);
+
+impl VirtualClock {
+    /// Makes a clock that moves only when told to.
+    #[must_use]
+    pub fn new() -> Self {
+        VirtualClock(Arc::new(Virtual::new(false)))
+    }
+
+    /// Makes a clock that jumps to the next deadline when every participant is parked.
+    #[must_use]
+    pub fn auto() -> Self {
+        VirtualClock(Arc::new(Virtual::new(true)))
+    }
+
+    /// Returns the handle to put into a context.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Clock(Kind::Virtual(self.0.clone()))
+    }
+
+    /// Returns the present virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    /// Moves the time forward by `by`, firing every deadline on the way in order of time.
+    ///
+    /// Woken threads run on their own; the call does not wait for them. `Duration::MAX` fires all
+    /// that is pending and stops 584 years after the clock's start.
+    pub fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let target = self.0.nanos().saturating_add(by);
+        while self.0.fire_first_until(target) {}
+        self.0.move_to(target);
+    }
+
+    /// Moves the time to the next pending deadline and fires it. `None`: nothing is pending.
+    pub fn advance_to_next(&self) -> Option<Instant> {
+        self.0.fire_first_until(u64::MAX).then(|| self.now())
+    }
+
+    /// Returns how many deadlines are pending: parked threads with a deadline, and hooks.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.0.state.lock().alarms.len()
+    }
+
+    /// Counts the calling thread as a participant until the guard is dropped.
+    #[must_use = "the thread takes part for as long as the guard lives"]
+    pub fn participate(&self) -> Participant {
+        let token = Virtual::token(&self.0);
+        Participant { _seat: Seat::take(&token), _token: token }
+    }
+}
+
+impl Default for VirtualClock {
+    fn default() -> Self {
+        VirtualClock::new()
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualClock").field("pending", &self.pending()).finish_non_exhaustive()
+    }
+}
+
+/// The calling thread takes part in a virtual clock's autojump. Made by
+/// [`VirtualClock::participate`].
+pub struct Participant {
+    _seat: Seat,
+    _token: Token,
+}
+
+impl fmt::Debug for Participant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Participant")
+    }
+}
+
+/// What the handles share.
+pub(crate) struct Virtual {
+    start: Instant,
+    auto: bool,
+    /// Nanoseconds since `start`. Only moved forward, under `state`; read without it.
+    now: AtomicU64,
+    /// Guards the alarms, the count of participants at work, and every move of `now`.
+    state: Mutex<State>,
+}
+
+struct State {
+    alarms: BTreeMap<(Instant, u64), Ring>,
+    next: u64,
+    busy: usize,
+}
+
+enum Ring {
+    Wake(Arc<dyn Wake>),
+    Call(Call),
+}
+
+impl Virtual {
+    fn new(auto: bool) -> Self {
+        Virtual {
+            start: sync::time::now(),
+            auto,
+            now: AtomicU64::new(0),
+            state: Mutex::new(State { alarms: BTreeMap::new(), next: 0, busy: 0 }),
+        }
+    }
+
+    fn nanos(&self) -> u64 {
+        self.now.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.start + Duration::from_nanos(self.nanos())
+    }
+
+    fn move_to(&self, target: u64) {
+        let _state = self.state.lock();
+        if self.nanos() < target {
+            // Release: what the mover did before is seen by whoever reads the new time.
+            self.now.store(target, Ordering::Release);
+        }
+    }
+
+    /// Takes the earliest alarm not after `target`, moves the time to it and fires it.
+    fn fire_first_until(&self, target: u64) -> bool {
+        let mut state = self.state.lock();
+        let ring = self.take_first(&mut state, target);
+        drop(state);
+        match ring {
+            None => return false,
+            Some(Ring::Wake(thread)) => thread.wake(),
+            Some(Ring::Call(call)) => call(),
+        }
+        true
+    }
+
+    fn take_first(&self, state: &mut State, target: u64) -> Option<Ring> {
+        let first = state.alarms.first_entry()?;
+        let at = first.key().0.saturating_duration_since(self.start).as_nanos();
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        if at > target {
+            return None;
+        }
+        if self.nanos() < at {
+            self.now.store(at, Ordering::Release);
+        }
+        Some(first.remove())
+    }
+
+    fn add(this: &Arc<Virtual>, when: Instant, ring: Ring) -> Alarm {
+        let mut state = this.state.lock();
+        state.next += 1;
+        let key = (when, state.next);
+        state.alarms.insert(key, ring);
+        Alarm { of: Of::Virtual(Arc::downgrade(this)), key: Some(key) }
+    }
+
+    pub(super) fn call_at(this: &Arc<Virtual>, when: Instant, call: Call) -> Alarm {
+        let alarm = Virtual::add(this, when, Ring::Call(call));
+        if this.now() >= when {
+            this.fire_first_until(this.nanos()); // Its time came before it was in the queue.
+        }
+        alarm
+    }
+
+    pub(crate) fn wake_at(this: &Arc<Virtual>, when: Instant, thread: Arc<dyn Wake>) -> Alarm {
+        Virtual::add(this, when, Ring::Wake(thread))
+    }
+
+    pub(super) fn remove(&self, key: (Instant, u64)) -> Option<Call> {
+        match self.state.lock().alarms.remove(&key) {
+            Some(Ring::Call(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Counts one more participant at work, until the token is dropped.
+    pub(crate) fn token(this: &Arc<Virtual>) -> Token {
+        if !this.auto {
+            return Token(None);
+        }
+        this.state.lock().busy += 1;
+        Token(Some(this.clone()))
+    }
+
+    /// Takes `n` parked participants out of the count; `true` if nobody is at work now.
+    pub(crate) fn park(&self, n: usize) -> bool {
+        if !self.auto {
+            return false;
+        }
+        let mut state = self.state.lock();
+        state.busy -= n;
+        state.busy == 0
+    }
+
+    /// Puts `n` participants back into the count; called by whoever wakes them.
+    pub(crate) fn unpark(&self, n: usize) {
+        if n != 0 {
+            self.state.lock().busy += n;
+        }
+    }
+
+    /// Moves to the next deadline if still nobody is at work.
+    pub(crate) fn jump(&self) {
+        let mut state = self.state.lock();
+        if state.busy != 0 {
+            return;
+        }
+        let ring = self.take_first(&mut state, u64::MAX);
+        drop(state);
+        match ring {
+            None => {}
+            Some(Ring::Wake(thread)) => thread.wake(),
+            Some(Ring::Call(call)) => call(),
+        }
+    }
+}
+
+/// One participant at work, counted by an autojumping clock. Empty for every other clock.
+pub(crate) struct Token(Option<Arc<Virtual>>);
+
+impl Token {
+    /// For a task under `clock`, from the moment it is queued.
+    #[inline]
+    pub(crate) fn of(clock: &Clock) -> Token {
+        clock.as_virtual().map_or(Token(None), Virtual::token)
+    }
+
+    /// The calling thread works on this token's behalf until the seat is dropped.
+    #[inline]
+    pub(crate) fn sit(&self) -> Seat {
+        Seat::take(self)
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        if let Some(time) = &self.0
+            && time.park(1)
+        {
+            time.jump();
+        }
+    }
+}
+
+crate::sync::thread_local_in_build! {
+    /// The clocks on whose behalf this thread works, one entry a token.
+    static SEATS: RefCell<Vec<Arc<Virtual>>> = RefCell::new(Vec::new());
+}
+
+/// Marks the thread that works for a token, so that its parking is counted.
+pub(crate) struct Seat(bool);
+
+impl Seat {
+    fn take(token: &Token) -> Seat {
+        let Some(time) = &token.0 else { return Seat(false) };
+        SEATS.with(|seats| seats.borrow_mut().push(time.clone()));
+        Seat(true)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = SEATS.try_with(|seats| seats.borrow_mut().pop());
+        }
+    }
+}
+
+/// How many tokens of `time` the calling thread works for.
+pub(crate) fn seats(time: &Arc<Virtual>) -> usize {
+    let count = |seats: &RefCell<Vec<Arc<Virtual>>>| {
+        seats.borrow().iter().filter(|t| Arc::ptr_eq(t, time)).count()
+    };
+    SEATS.try_with(count).unwrap_or(0)
+}

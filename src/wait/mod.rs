@@ -1,0 +1,17 @@
+//! Waiting: the only place where a thread of this crate stops.
+//!
+//! * `waiter`: one parked thread, with a flag that remembers a wake-up;
+//! * `queue`: threads waiting for one condition, in order, inside the lock that guards it;
+//! * `site`: what a thread waits for, for whoever looks at the task tree.
+//!
+//! `README.md` in this folder has the protocol, and why no wake-up is lost.
+
+mod queue;
+mod site;
+mod waiter;
+
+pub use site::WaitKind;
+
+pub(crate) use queue::{Place, WaitQueue, Wakes};
+pub(crate) use site::Site;
+pub(crate) use waiter::Waiter;

@@ -1,0 +1,149 @@
+//! One parked thread.
+
+use super::site::Site;
+use crate::sync::{self, Arc, Condvar, LeakTrack, MODEL, Mutex};
+use crate::time::{Clock, Virtual, Wake, seats};
+use std::time::Instant;
+
+/// The parking place of one thread. A wake-up before the wait is remembered; wake-ups left over from
+/// an earlier wait are spurious, and every caller tests its condition again.
+pub(crate) struct Waiter {
+    /// Guards the flag and what the thread waits for.
+    state: Mutex<Parked>,
+    woken: Condvar,
+    _leak: LeakTrack,
+}
+
+struct Parked {
+    woken: bool,
+    site: Option<Site>,
+    /// Set while the thread is out of a virtual clock's count; whoever wakes it puts it back.
+    uncounted: Option<(Arc<Virtual>, usize)>,
+}
+
+crate::sync::thread_local_in_build! {
+    static MINE: Arc<Waiter> = Arc::new(Waiter::new());
+}
+
+impl Waiter {
+    pub(crate) fn new() -> Self {
+        Waiter {
+            state: Mutex::new(Parked { woken: false, site: None, uncounted: None }),
+            woken: Condvar::new(),
+            _leak: LeakTrack::new(),
+        }
+    }
+
+    /// The calling thread's waiter. A thread that ends already gets one of its own.
+    pub(crate) fn current() -> Arc<Waiter> {
+        MINE.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Waiter::new()))
+    }
+
+    /// Wakes the thread, or its next wait. Call it without a lock of your own.
+    pub(crate) fn wake(&self) {
+        #[cfg(ironsys_bug = "notify_before_flag")]
+        self.woken.notify_one();
+        let mut state = self.state.lock();
+        if std::mem::replace(&mut state.woken, true) {
+            return;
+        }
+        if let Some((time, seats)) = state.uncounted.take() {
+            time.unpark(seats);
+        }
+        drop(state);
+        #[cfg(not(ironsys_bug = "notify_before_flag"))]
+        self.woken.notify_one();
+    }
+
+    /// Parks until woken (`true`) or until `deadline` on `clock` (`false`).
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        clock: &Clock,
+        deadline: Option<Instant>,
+        site: &Site,
+    ) -> bool {
+        match clock.as_virtual() {
+            None => self.wait_real(deadline, site),
+            Some(time) => self.wait_virtual(time, deadline, site),
+        }
+    }
+
+    /// What the thread is parked for, if it is.
+    pub(crate) fn site(&self) -> Option<Site> {
+        self.state.lock().site.clone()
+    }
+
+    fn wait_real(&self, deadline: Option<Instant>, site: &Site) -> bool {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.woken) {
+            return true;
+        }
+        state.site = Some(site.parked_now());
+        let woken = loop {
+            match deadline {
+                None => state = self.woken.wait(state),
+                Some(deadline) => {
+                    let timed_out;
+                    (state, timed_out) = self.woken.wait_until(state, deadline);
+                    if timed_out {
+                        break std::mem::take(&mut state.woken);
+                    }
+                }
+            }
+            if std::mem::take(&mut state.woken) {
+                break true;
+            }
+        };
+        state.site = None;
+        woken
+    }
+
+    fn wait_virtual(
+        self: &Arc<Self>,
+        time: &Arc<Virtual>,
+        deadline: Option<Instant>,
+        site: &Site,
+    ) -> bool {
+        // First the alarm, then the look at the time: an advance in between fires the alarm.
+        let _alarm = deadline.map(|at| Virtual::wake_at(time, at, self.clone() as Arc<dyn Wake>));
+        let mine = seats(time);
+        let mut state = self.state.lock();
+        state.site = Some(site.parked_now());
+        let woken = loop {
+            if std::mem::take(&mut state.woken) {
+                break true;
+            }
+            if deadline.is_some_and(|at| time.now() >= at) {
+                if let Some((time, seats)) = state.uncounted.take() {
+                    time.unpark(seats);
+                }
+                break false;
+            }
+            if state.uncounted.is_none() {
+                state.uncounted = Some((time.clone(), mine));
+                if time.park(mine) {
+                    drop(state);
+                    time.jump();
+                    state = self.state.lock();
+                    continue;
+                }
+            }
+            state = self.woken.wait(state);
+        };
+        state.site = None;
+        woken
+    }
+}
+
+impl Wake for Waiter {
+    fn wake(&self) {
+        Waiter::wake(self);
+    }
+}
+
+impl Site {
+    fn parked_now(&self) -> Site {
+        let since = if MODEL { None } else { Some(sync::time::now()) };
+        Site { since, ..self.clone() }
+    }
+}
