@@ -4,7 +4,7 @@ use super::handle::Scope;
 use crate::context::{Canceller, Context, Op, Stop};
 use crate::observe::TaskId;
 use crate::panics;
-use crate::sync::{Arc, LeakTrack, Mutex, Start, catch_unwind};
+use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
 use crate::time::Token;
 use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
 use std::any::Any;
@@ -36,6 +36,8 @@ pub(super) struct Core<'env, E> {
     limit: usize,
     /// Guards the queues, the count of threads, and the first failure.
     state: Mutex<State<'env, E>>,
+    /// A hint for a thread that lingers: whether to look again. Written under the lock.
+    look: AtomicBool,
     _leak: LeakTrack,
 }
 
@@ -48,6 +50,8 @@ struct State<'env, E> {
     coming: bool,
     running: usize,
     running_daemons: usize,
+    /// Nothing is left to wait for.
+    ended: bool,
     /// Some task never ran.
     unserved: bool,
     failure: Option<Failure<E>>,
@@ -77,6 +81,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             coming: false,
             running: 0,
             running_daemons: 0,
+            ended: false,
             unserved: false,
             failure: None,
             owner: WaitQueue::default(),
@@ -90,6 +95,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             id,
             limit,
             state: Mutex::new(state),
+            look: AtomicBool::new(false),
             _leak: LeakTrack::new(),
         }
     }
@@ -109,6 +115,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             return;
         }
         queue.push_back(job);
+        self.look.store(true, Ordering::Relaxed);
         let call = state.wants_another(self.limit);
         drop(state);
         if call {
@@ -129,46 +136,71 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         }
     }
 
-    /// What every thread of the scope does: run tasks until there is none.
+    /// What every thread of the scope does: run tasks until there is none. Before it goes it lingers
+    /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
+    /// for each.
     pub(super) fn serve(&self, start: &dyn Start) {
-        let mut arrived = true;
         loop {
-            let found = {
-                let mut state = self.state.lock();
-                if std::mem::take(&mut arrived) {
-                    state.coming = false;
-                }
-                let found = state.next(self.limit, true);
-                if found.is_none() {
-                    state.threads -= 1;
-                }
-                found
-            };
-            let Some(found) = found else { return };
-            self.perform(start, found);
+            let mut next = self.arrive();
+            let worked = next.is_some();
+            while let Some(found) = next {
+                next = self.perform(start, found, true);
+            }
+            if !worked {
+                return;
+            }
+            if !self.linger() {
+                return;
+            }
         }
+    }
+
+    /// A thread that was called, or has lingered, looks for work.
+    fn arrive(&self) -> Option<Found<'env, E>> {
+        let mut state = self.state.lock();
+        state.coming = false;
+        state.next(self.limit, true)
+    }
+
+    /// Waits awake for a task, as the thread that is coming, if no other is.
+    fn linger(&self) -> bool {
+        if MODEL {
+            return false;
+        }
+        {
+            let mut state = self.state.lock();
+            if state.coming || !state.take_place(self.limit) {
+                return false;
+            }
+            state.coming = true;
+            let work = !state.tasks.is_empty() || !state.daemons.is_empty();
+            self.look.store(work || state.ended, Ordering::Relaxed);
+        }
+        spin(|| self.look.load(Ordering::Relaxed));
+        true
     }
 
     /// The owner helps while there is room for one more at work.
     fn help(&self, start: &dyn Start) {
-        if !self.state.lock().take_place(self.limit) {
-            return;
-        }
-        loop {
-            let found = {
-                let mut state = self.state.lock();
-                let found = state.next(self.limit, false);
-                if found.is_none() {
-                    state.threads -= 1;
-                }
-                found
-            };
-            let Some(found) = found else { return };
-            self.perform(start, found);
+        let mut next = {
+            let mut state = self.state.lock();
+            if !state.take_place(self.limit) {
+                return;
+            }
+            state.next(self.limit, false)
+        };
+        while let Some(found) = next {
+            next = self.perform(start, found, false);
         }
     }
 
-    fn perform(&self, start: &dyn Start, found: Found<'env, E>) {
+    /// Runs a task; then, in one critical section, takes it off the books and looks for the next.
+    fn perform(
+        &self,
+        start: &dyn Start,
+        found: Found<'env, E>,
+        daemons: bool,
+    ) -> Option<Found<'env, E>> {
         if found.call_another {
             self.call_another(start);
         }
@@ -188,8 +220,10 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         if *left == 0 {
             state.owner.notify_one(&mut wakes);
         }
+        let next = state.next(self.limit, daemons);
         drop(state);
         wakes.wake();
+        next
     }
 
     /// Runs the body, then waits until every task has ended, and says how it went.
@@ -214,7 +248,12 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         self.help(start);
         self.wait(false);
         self.daemon_cancel.cancel_with("the tasks of the scope have ended");
-        let too_late = std::mem::take(&mut self.state.lock().daemons);
+        let too_late = {
+            let mut state = self.state.lock();
+            state.ended = true;
+            self.look.store(true, Ordering::Relaxed);
+            std::mem::take(&mut state.daemons)
+        };
         drop(too_late);
         self.wait(true);
         let (failure, unserved) = {
@@ -286,11 +325,18 @@ impl<'env, E> State<'env, E> {
         room
     }
 
+    /// The next task for a thread at work; `None` takes the thread off the count.
     fn next(&mut self, limit: usize, daemons: bool) -> Option<Found<'env, E>> {
         let first = if daemons { self.daemons.pop_front() } else { None };
         let (job, daemon) = match first {
             Some(job) => (job, true),
-            None => (self.tasks.pop_front()?, false),
+            None => match self.tasks.pop_front() {
+                Some(job) => (job, false),
+                None => {
+                    self.threads -= 1;
+                    return None;
+                }
+            },
         };
         if daemon {
             self.running_daemons += 1;
@@ -314,11 +360,8 @@ impl<E> Op for Ended<'_, '_, E> {
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<()> {
         let mut state = self.core.state.lock();
-        let left = if self.daemons {
-            state.running_daemons
-        } else {
-            state.tasks.len() + state.running
-        };
+        let left =
+            if self.daemons { state.running_daemons } else { state.tasks.len() + state.running };
         if left == 0 {
             state.owner.leave(&mut self.place);
             return Some(());

@@ -291,11 +291,7 @@ impl Op for Empty<'_> {
 
 /// Lends `work` to threads, of the context's cache if it has one, else to threads of its own, and
 /// returns when `body` has returned and no thread works any more.
-pub(crate) fn crew<R>(
-    ctx: &Context,
-    work: &Work<'_>,
-    body: impl FnOnce(&dyn Start) -> R,
-) -> R {
+pub(crate) fn crew<R>(ctx: &Context, work: &Work<'_>, body: impl FnOnce(&dyn Start) -> R) -> R {
     match ctx.value::<ThreadCache>() {
         None => thread::crew(work, body),
         Some(cache) => Gate::open(work, |gate| {
