@@ -2,9 +2,11 @@
 #![deny(unsafe_code)]
 pub mod channel;
 pub mod context;
+pub mod cpu;
 mod error;
 pub mod observe;
 pub mod panics;
+pub mod pool;
 pub mod scope;
 pub mod sync;
 pub mod threads;
