@@ -2,6 +2,7 @@
 //!
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
+mod oneshot;
 mod semaphore;
 
 use std::time::{Duration, Instant};
