@@ -4,6 +4,7 @@ pub mod channel;
 pub mod context;
 pub mod cpu;
 mod error;
+pub mod limit;
 pub mod observe;
 pub mod panics;
 pub mod pool;
