@@ -1,11 +1,15 @@
 //! ironsys
 #![deny(unsafe_code)]
+// The fence around the seam, see clippy.toml: only `sync` and `testing` may name the primitives.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 pub mod channel;
 pub mod context;
 mod error;
 pub mod observe;
 pub mod panics;
 pub mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod wait;
 pub use context::{Canceller, Context, Stop};
