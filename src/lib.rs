@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod context;
 mod error;
+pub mod limit;
 pub mod observe;
 pub mod panics;
 pub mod sync;

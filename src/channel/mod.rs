@@ -5,6 +5,7 @@
 //! | to hand work from any number of senders to any number of receivers | [`bounded`] |
 //! | the sender to wait until its message is taken | [`bounded`]`(0)`, a rendezvous |
 //! | messages dropped or refused under overload | [`builder`] with an [`Overflow`] |
+//! | one answer to one question | [`oneshot()`] |
 //! | to wait for the first of several operations | [`select!`](crate::select) |
 //!
 //! Closing is explicit or by dropping: [`Sender::close`] and [`Receiver::close`] stop the intake,
@@ -19,6 +20,7 @@ mod build;
 mod errors;
 mod handle;
 mod offers;
+mod oneshot;
 mod ops;
 mod policy;
 mod select;
@@ -29,6 +31,7 @@ mod stats;
 pub use build::{Builder, bounded, builder};
 pub use errors::{RecvError, SendError, TryRecvError, TrySendError};
 pub use handle::{Iter, Receiver, Sender};
+pub use oneshot::{Answer, AnswerError, Reply, oneshot};
 pub use policy::Overflow;
 pub use select::Order;
 pub use stats::Stats;

@@ -1,0 +1,18 @@
+//! One test binary: a module for each room.
+//!
+//! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
+
+mod oneshot;
+mod semaphore;
+
+use std::time::{Duration, Instant};
+
+/// Waits, giving way to others, until `condition` holds.
+#[track_caller]
+pub(crate) fn until(condition: impl Fn() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < give_up, "what the test waits for does not come");
+        std::thread::yield_now();
+    }
+}
