@@ -8,10 +8,13 @@ mod error;
 pub mod limit;
 pub mod observe;
 pub mod panics;
+pub mod scope;
 pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod threads;
 pub mod time;
 mod wait;
 pub use context::{Canceller, Context, Stop};
 pub use error::BuildError;
+pub use scope::scope;

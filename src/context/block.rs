@@ -66,4 +66,15 @@ impl Context {
         node.unsubscribe(slot);
         result
     }
+
+    /// Waits for `op` whatever becomes of the context: for joins that keep borrows alive.
+    pub(crate) fn block_to_the_end<O: Op>(&self, site: Site, op: &mut O) -> O::Out {
+        let waiter = Waiter::current();
+        loop {
+            if let Some(out) = op.poll(&waiter) {
+                return out;
+            }
+            waiter.wait(self.clock(), None, &site);
+        }
+    }
 }

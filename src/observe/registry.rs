@@ -2,8 +2,7 @@
 
 use super::thread::Thread;
 use super::tree::Tasks;
-use crate::sync::{Arc, LeakTrack, Mutex, process_wide};
-use std::collections::BTreeMap;
+use crate::sync::{Arc, LeakTrack, Mutex, Weak, next_number, process_wide};
 use std::fmt;
 
 /// A list of the threads at work under one or more trees of contexts. Cheap to clone.
@@ -26,8 +25,10 @@ use std::fmt;
 pub struct Registry(Arc<Inner>);
 
 struct Inner {
-    /// Guards the threads, by a number that each gets when it comes to work.
-    threads: Mutex<(u64, BTreeMap<u64, Arc<Thread>>)>,
+    id: u64,
+    /// Guards the threads that have worked under this registry. A thread that has ended is dropped
+    /// from the list when the list would have to grow.
+    threads: Mutex<Vec<Weak<Thread>>>,
     _leak: LeakTrack,
 }
 
@@ -35,8 +36,8 @@ impl Registry {
     /// Makes an empty registry.
     #[must_use]
     pub fn new() -> Self {
-        let threads = Mutex::new((0, BTreeMap::new()));
-        Registry(Arc::new(Inner { threads, _leak: LeakTrack::new() }))
+        let threads = Mutex::new(Vec::new());
+        Registry(Arc::new(Inner { id: next_number(), threads, _leak: LeakTrack::new() }))
     }
 
     /// Returns the tree of what runs now.
@@ -45,29 +46,24 @@ impl Registry {
     /// Locks the registry for as long as it takes to copy the list, then each thread's own stack.
     #[must_use]
     pub fn tasks(&self) -> Tasks {
-        let threads: Vec<_> = self.0.threads.lock().1.values().cloned().collect();
-        Tasks::new(threads.iter().flat_map(|thread| thread.snapshot(self)).collect())
+        let threads: Vec<_> = self.0.threads.lock().iter().filter_map(Weak::upgrade).collect();
+        Tasks::new(threads.iter().flat_map(|thread| thread.snapshot(self.id())).collect())
     }
 
     pub(crate) fn of_process() -> Option<&'static Registry> {
         process_wide!(Registry, Registry::new())
     }
 
-    pub(super) fn add(&self, thread: Arc<Thread>) -> u64 {
+    pub(super) fn add(&self, thread: &Arc<Thread>) {
         let mut threads = self.0.threads.lock();
-        threads.0 += 1;
-        let number = threads.0;
-        threads.1.insert(number, thread);
-        number
+        if threads.len() == threads.capacity() {
+            threads.retain(|thread| thread.strong_count() != 0);
+        }
+        threads.push(Arc::downgrade(thread));
     }
 
-    pub(super) fn remove(&self, number: u64) {
-        let gone = self.0.threads.lock().1.remove(&number);
-        drop(gone);
-    }
-
-    pub(super) fn is_same(&self, other: &Registry) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
     }
 }
 

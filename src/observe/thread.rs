@@ -15,8 +15,9 @@ pub(crate) struct TaskId(pub(super) u64);
 pub(super) struct Thread {
     name: String,
     waiter: Arc<Waiter>,
-    /// Guards the stack; the owner pushes and pops, an observer copies.
-    stack: Mutex<Vec<Entry>>,
+    /// Guards the stack, and the numbers of the registries that list this thread; the thread itself
+    /// pushes and pops, an observer copies.
+    state: Mutex<(Vec<Entry>, Vec<u64>)>,
 }
 
 struct Entry {
@@ -27,7 +28,8 @@ struct Entry {
     at: &'static Location<'static>,
     /// Not recorded inside a model.
     started: Option<Instant>,
-    registry: Registry,
+    /// The number of the registry that lists it.
+    registry: u64,
 }
 
 crate::sync::thread_local_in_build! {
@@ -39,19 +41,19 @@ crate::sync::thread_local_in_build! {
 impl Thread {
     fn new() -> Self {
         let name = if MODEL { String::new() } else { sync::thread_name() };
-        Thread { name, waiter: Waiter::current(), stack: Mutex::new(Vec::new()) }
+        Thread { name, waiter: Waiter::current(), state: Mutex::new((Vec::new(), Vec::new())) }
     }
 
-    pub(super) fn snapshot(&self, registry: &Registry) -> Vec<Task> {
+    pub(super) fn snapshot(&self, registry: u64) -> Vec<Task> {
         let waiting = self.waiter.site().map(|site| Waiting {
             on: site.kind,
             name: site.name,
             at: site.at,
             since: site.since,
         });
-        let stack = self.stack.lock();
+        let (stack, _) = &*self.state.lock();
         let top = stack.len().saturating_sub(1);
-        let tasks = stack.iter().enumerate().filter(|(_, e)| e.registry.is_same(registry));
+        let tasks = stack.iter().enumerate().filter(|(_, e)| e.registry == registry);
         let copy = |(i, e): (usize, &Entry)| Task {
             id: e.id.0,
             parent: e.parent.map(|p| p.0),
@@ -80,45 +82,50 @@ pub(crate) fn begin(
     at: &'static Location<'static>,
     parent: Option<TaskId>,
 ) -> Running {
-    let Some(registry) = registry else { return Running { entered: None, id: None } };
-    let Ok(me) = ME.try_with(Arc::clone) else { return Running { entered: None, id: None } };
-    let id = LAST.with(|last| {
+    let Some(registry) = registry else { return Running::unlisted() };
+    ME.try_with(|me| {
+        let id = next_id();
+        let started = if MODEL { None } else { Some(sync::time::now()) };
+        let entry = Entry { id, parent, kind, name, at, started, registry: registry.id() };
+        let known = {
+            let (stack, listed) = &mut *me.state.lock();
+            stack.push(entry);
+            let known = listed.contains(&registry.id());
+            if !known {
+                listed.push(registry.id());
+            }
+            known
+        };
+        if !known {
+            registry.add(me);
+        }
+        let outer = TOP.with(|top| top.replace(Some(id)));
+        Running { id: Some(id), outer }
+    })
+    .unwrap_or_else(|_| Running::unlisted())
+}
+
+fn next_id() -> TaskId {
+    LAST.with(|last| {
         if last.get() == 0 {
             last.set(sync::next_number() << 32);
         }
         last.set(last.get() + 1);
         TaskId(last.get())
-    });
-    let started = if MODEL { None } else { Some(sync::time::now()) };
-    let entry = Entry { id, parent, kind, name, at, started, registry: registry.clone() };
-    let known = {
-        let mut stack = me.stack.lock();
-        let known = stack.iter().any(|e| e.registry.is_same(registry));
-        stack.push(entry);
-        known
-    };
-    let number = if known { None } else { Some(registry.add(me.clone())) };
-    let outer = TOP.with(|top| top.replace(Some(id)));
-    Running {
-        entered: Some(Entered { me, registry: registry.clone(), number, outer }),
-        id: Some(id),
-    }
+    })
 }
 
 /// A listed piece of work. It leaves the list when dropped, on the thread that made it.
 pub(crate) struct Running {
-    entered: Option<Entered>,
     id: Option<TaskId>,
-}
-
-struct Entered {
-    me: Arc<Thread>,
-    registry: Registry,
-    number: Option<u64>,
     outer: Option<TaskId>,
 }
 
 impl Running {
+    fn unlisted() -> Running {
+        Running { id: None, outer: None }
+    }
+
     /// The parent for whatever this starts on other threads.
     pub(crate) fn id(&self) -> Option<TaskId> {
         self.id
@@ -127,12 +134,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(Entered { me, registry, number, outer }) = self.entered.take() else { return };
-        let _ = TOP.try_with(|top| top.set(outer));
-        let entry = me.stack.lock().pop();
-        drop(entry);
-        if let Some(number) = number {
-            registry.remove(number);
+        if self.id.is_none() {
+            return;
         }
+        let _ = TOP.try_with(|top| top.set(self.outer));
+        let entry = ME.try_with(|me| me.state.lock().0.pop());
+        drop(entry);
     }
 }

@@ -16,7 +16,7 @@ use super::{Arc, Condvar, LeakTrack, MODEL, Mutex};
 use std::io;
 
 /// Starts one more thread on the work at hand.
-pub(crate) trait Start {
+pub(crate) trait Start: Sync {
     fn start(&self, name: &str) -> io::Result<()>;
 }
 

@@ -1,0 +1,377 @@
+//! The queue of a scope and the threads that serve it. `README.md` has the protocol.
+
+use super::handle::Scope;
+use crate::context::{Canceller, Context, Op, Stop};
+use crate::observe::TaskId;
+use crate::panics;
+use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
+use crate::time::Token;
+use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
+use std::any::Any;
+use std::collections::VecDeque;
+
+/// A task that has not been run: it stores its own result, catches its own panic, and when dropped
+/// instead says so to whoever waits for it.
+pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>) + Send + 'env>;
+
+/// How a scope failed.
+pub(super) enum Failure<E> {
+    Error(E),
+    Panic(Box<dyn Any + Send>),
+    /// The context stopped before every task had begun.
+    Stopped(Stop),
+}
+
+/// Tasks that may wait in one scope: a bound on memory, far above what a scope should hold.
+const MAX_QUEUED: usize = 1 << 20;
+
+pub(super) struct Core<'env, E> {
+    pub(super) ctx: Context,
+    pub(super) cancel: Canceller,
+    /// Where daemons run: stopped when the tasks have ended.
+    pub(super) daemon_ctx: Context,
+    daemon_cancel: Canceller,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) id: Option<TaskId>,
+    limit: usize,
+    /// Guards the queues, the count of threads, and the first failure.
+    state: Mutex<State<'env, E>>,
+    /// A hint for a thread that lingers: whether to look again. Written under the lock.
+    look: AtomicBool,
+    _leak: LeakTrack,
+}
+
+struct State<'env, E> {
+    tasks: VecDeque<Job<'env, E>>,
+    daemons: VecDeque<Job<'env, E>>,
+    /// Threads at work or asked to come, the owner among them while it helps.
+    threads: usize,
+    /// One has been asked to come and has not arrived: at most one at a time.
+    coming: bool,
+    running: usize,
+    running_daemons: usize,
+    /// Nothing is left to wait for.
+    ended: bool,
+    /// Some task never ran.
+    unserved: bool,
+    failure: Option<Failure<E>>,
+    owner: WaitQueue,
+}
+
+/// What a thread that looks for work has found.
+struct Found<'env, E> {
+    job: Job<'env, E>,
+    daemon: bool,
+    call_another: bool,
+}
+
+impl<'env, E: Send + 'env> Core<'env, E> {
+    pub(super) fn new(
+        parent: &Context,
+        name: Option<Arc<str>>,
+        id: Option<TaskId>,
+        limit: usize,
+    ) -> Self {
+        let (ctx, cancel) = parent.with_cancel();
+        let (daemon_ctx, daemon_cancel) = ctx.with_cancel();
+        let state = State {
+            tasks: VecDeque::new(),
+            daemons: VecDeque::new(),
+            threads: 0,
+            coming: false,
+            running: 0,
+            running_daemons: 0,
+            ended: false,
+            unserved: false,
+            failure: None,
+            owner: WaitQueue::default(),
+        };
+        Core {
+            ctx,
+            cancel,
+            daemon_ctx,
+            daemon_cancel,
+            name,
+            id,
+            limit,
+            state: Mutex::new(state),
+            look: AtomicBool::new(false),
+            _leak: LeakTrack::new(),
+        }
+    }
+
+    /// Queues a task and sees to it that a thread comes for it. A job that is refused is dropped.
+    pub(super) fn add(&self, start: &dyn Start, job: Job<'env, E>, daemon: bool) {
+        if self.ctx.is_stopped() {
+            self.state.lock().unserved = true;
+            return;
+        }
+        let mut state = self.state.lock();
+        let queue = if daemon { &mut state.daemons } else { &mut state.tasks };
+        if queue.len() >= MAX_QUEUED {
+            state.unserved = true;
+            drop(state);
+            self.cancel.cancel_with(format!("more than {MAX_QUEUED} tasks wait in one scope"));
+            return;
+        }
+        queue.push_back(job);
+        self.look.store(true, Ordering::Relaxed);
+        let call = state.wants_another(self.limit);
+        drop(state);
+        if call {
+            self.call_another(start);
+        }
+    }
+
+    #[cold]
+    fn call_another(&self, start: &dyn Start) {
+        let name = self.name.as_deref().unwrap_or("scope");
+        if let Err(e) = start.start(name) {
+            let mut state = self.state.lock();
+            state.threads -= 1;
+            state.coming = false;
+            drop(state);
+            log::error!("ironsys: scope `{name}` cannot start a thread: {e}");
+            self.cancel.cancel_with(format!("scope `{name}` cannot start a thread: {e}"));
+        }
+    }
+
+    /// What every thread of the scope does: run tasks until there is none. Before it goes it lingers
+    /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
+    /// for each.
+    pub(super) fn serve(&self, start: &dyn Start) {
+        loop {
+            let mut next = self.arrive();
+            let worked = next.is_some();
+            while let Some(found) = next {
+                next = self.perform(start, found, true);
+            }
+            if !worked {
+                return;
+            }
+            if !self.linger() {
+                return;
+            }
+        }
+    }
+
+    /// A thread that was called, or has lingered, looks for work.
+    fn arrive(&self) -> Option<Found<'env, E>> {
+        let mut state = self.state.lock();
+        state.coming = false;
+        state.next(self.limit, true)
+    }
+
+    /// Waits awake for a task, as the thread that is coming, if no other is.
+    fn linger(&self) -> bool {
+        if MODEL {
+            return false;
+        }
+        {
+            let mut state = self.state.lock();
+            if state.coming || !state.take_place(self.limit) {
+                return false;
+            }
+            state.coming = true;
+            let work = !state.tasks.is_empty() || !state.daemons.is_empty();
+            self.look.store(work || state.ended, Ordering::Relaxed);
+        }
+        spin(|| self.look.load(Ordering::Relaxed));
+        true
+    }
+
+    /// The owner helps while there is room for one more at work.
+    fn help(&self, start: &dyn Start) {
+        let mut next = {
+            let mut state = self.state.lock();
+            if !state.take_place(self.limit) {
+                return;
+            }
+            state.next(self.limit, false)
+        };
+        while let Some(found) = next {
+            next = self.perform(start, found, false);
+        }
+    }
+
+    /// Runs a task; then, in one critical section, takes it off the books and looks for the next.
+    fn perform(
+        &self,
+        start: &dyn Start,
+        found: Found<'env, E>,
+        daemons: bool,
+    ) -> Option<Found<'env, E>> {
+        if found.call_another {
+            self.call_another(start);
+        }
+        let Found { job, daemon, .. } = found;
+        // Nothing new begins once the scope has stopped; whoever waits for the task is told.
+        let begins = !self.ctx.is_stopped();
+        if begins {
+            job(&Scope::new(self, start));
+        } else {
+            drop(job);
+        }
+        let mut wakes = Wakes::default();
+        let mut state = self.state.lock();
+        state.unserved |= !begins;
+        let left = if daemon { &mut state.running_daemons } else { &mut state.running };
+        *left -= 1;
+        if *left == 0 {
+            state.owner.notify_one(&mut wakes);
+        }
+        let next = state.next(self.limit, daemons);
+        drop(state);
+        wakes.wake();
+        next
+    }
+
+    /// Runs the body, then waits until every task has ended, and says how it went.
+    pub(super) fn run<R>(
+        &self,
+        start: &dyn Start,
+        body: impl FnOnce(&Scope<'_, 'env, E>) -> Result<R, E>,
+    ) -> Result<R, Failure<E>> {
+        let token = Token::of(self.ctx.clock());
+        let _seat = token.sit(); // The body is a task too.
+        let out = match catch_unwind(|| body(&Scope::new(self, start))) {
+            Ok(Ok(out)) => Some(out),
+            Ok(Err(error)) => {
+                self.fail(Failure::Error(error), "the body");
+                None
+            }
+            Err(payload) => {
+                self.fail(Failure::Panic(payload), "the body");
+                None
+            }
+        };
+        self.help(start);
+        self.wait(false);
+        self.daemon_cancel.cancel_with("the tasks of the scope have ended");
+        let too_late = {
+            let mut state = self.state.lock();
+            state.ended = true;
+            self.look.store(true, Ordering::Relaxed);
+            std::mem::take(&mut state.daemons)
+        };
+        drop(too_late);
+        self.wait(true);
+        let (failure, unserved) = {
+            let mut state = self.state.lock();
+            (state.failure.take(), state.unserved)
+        };
+        match (failure, out, self.ctx.check()) {
+            (Some(failure), ..) => Err(failure),
+            (None, Some(_), Err(stop)) if unserved => Err(Failure::Stopped(stop)),
+            (None, Some(out), _) => Ok(out),
+            (None, None, _) => unreachable!("a body without a value has failed"),
+        }
+    }
+
+    /// Waits until no task (or daemon) is left. Joining cannot be cut short: the tasks borrow.
+    fn wait(&self, daemons: bool) {
+        let mut op = Ended { core: self, daemons, place: Place::default() };
+        self.ctx.block_to_the_end(Site::new(WaitKind::Join, self.name.clone()), &mut op);
+    }
+
+    /// Records how the scope failed, then cancels: in this order, so that a sibling's "cancelled"
+    /// never hides the reason. A panic is more than an error; of several, the first counts.
+    pub(super) fn fail(&self, failure: Failure<E>, who: &str) {
+        let why = match &failure {
+            Failure::Error(_) => format!("{who} failed"),
+            Failure::Panic(_) => format!("{who} panicked"),
+            Failure::Stopped(stop) => format!("{who}: {stop}"),
+        };
+        #[cfg(ironsys_bug = "record_after_cancel")]
+        self.cancel.cancel_with(why.clone());
+        let dropped = {
+            let mut state = self.state.lock();
+            match (&state.failure, &failure) {
+                (None, _) | (Some(Failure::Error(_)), Failure::Panic(_)) => {
+                    state.failure.replace(failure)
+                }
+                _ => Some(failure),
+            }
+        };
+        self.cancel.cancel_with(why);
+        if let Some(Failure::Panic(payload)) = dropped {
+            let text = panics::message(&*payload);
+            log::error!("ironsys: {who} panicked too: {text}");
+        }
+    }
+
+    /// What a task that failed tells whoever waits for it: the reason is the scope's to return.
+    pub(super) fn stop(&self) -> Stop {
+        self.ctx.check().err().unwrap_or(Stop::DeadlineExceeded)
+    }
+}
+
+impl<'env, E> State<'env, E> {
+    /// Whether one more thread is to be asked to come; if so it counts from now on.
+    fn wants_another(&mut self, limit: usize) -> bool {
+        let work = !self.tasks.is_empty() || !self.daemons.is_empty();
+        work && !self.coming && {
+            let take = self.take_place(limit);
+            self.coming = take;
+            take
+        }
+    }
+
+    /// Daemons work on top of the limit: they would keep the tasks out for ever.
+    fn take_place(&mut self, limit: usize) -> bool {
+        let daemons = self.daemons.len() + self.running_daemons;
+        let room = self.threads < limit.saturating_add(daemons);
+        self.threads += usize::from(room);
+        room
+    }
+
+    /// The next task for a thread at work; `None` takes the thread off the count.
+    fn next(&mut self, limit: usize, daemons: bool) -> Option<Found<'env, E>> {
+        let first = if daemons { self.daemons.pop_front() } else { None };
+        let (job, daemon) = match first {
+            Some(job) => (job, true),
+            None => match self.tasks.pop_front() {
+                Some(job) => (job, false),
+                None => {
+                    self.threads -= 1;
+                    return None;
+                }
+            },
+        };
+        if daemon {
+            self.running_daemons += 1;
+        } else {
+            self.running += 1;
+        }
+        let call_another = self.wants_another(limit);
+        Some(Found { job, daemon, call_another })
+    }
+}
+
+/// The owner's wait for the last task.
+struct Ended<'a, 'env, E> {
+    core: &'a Core<'env, E>,
+    daemons: bool,
+    place: Place,
+}
+
+impl<E> Op for Ended<'_, '_, E> {
+    type Out = ();
+
+    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<()> {
+        let mut state = self.core.state.lock();
+        let left =
+            if self.daemons { state.running_daemons } else { state.tasks.len() + state.running };
+        if left == 0 {
+            state.owner.leave(&mut self.place);
+            return Some(());
+        }
+        state.owner.enter(&mut self.place, waiter);
+        None
+    }
+
+    fn withdraw(&mut self) -> Option<()> {
+        self.core.state.lock().owner.leave(&mut self.place);
+        None
+    }
+}

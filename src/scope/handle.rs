@@ -1,0 +1,211 @@
+//! What the body of a scope, and its tasks, use.
+
+use super::core::{Core, Failure, Job};
+use super::task::{Slot, Task};
+use crate::context::{Cause, Context, Stop};
+use crate::observe::{self, TaskKind};
+use crate::sync::{Arc, Start, catch_unwind};
+use crate::time::Token;
+use std::fmt;
+use std::panic::Location;
+
+/// An open scope: spawns tasks that end before it returns.
+///
+/// `'env` is what tasks may borrow: anything that lives longer than the call of
+/// [`scope`](super::scope). `E` is the error of all its tasks.
+pub struct Scope<'a, 'env, E> {
+    core: &'a Core<'env, E>,
+    start: &'a dyn Start,
+}
+
+impl<'a, 'env, E: Send + 'env> Scope<'a, 'env, E> {
+    pub(super) fn new(core: &'a Core<'env, E>, start: &'a dyn Start) -> Self {
+        Scope { core, start }
+    }
+
+    /// Returns the context of the scope's tasks: it stops when one of them fails, or with the
+    /// context the scope was opened under.
+    #[must_use]
+    pub fn ctx(&self) -> &Context {
+        &self.core.ctx
+    }
+
+    /// Spawns a task. The call does not wait.
+    ///
+    /// The task runs on another thread as soon as the scope's limit allows, or on this one when the
+    /// body has returned. If it fails or panics, the scope's context stops and
+    /// [`scope`](super::scope) returns its error or resumes its panic.
+    ///
+    /// # Cancellation
+    /// A task that has not begun when the scope stops is dropped, and its `join` says so.
+    ///
+    /// # Cost
+    /// Two allocations. Threads are asked for one after the other, never more than there is work
+    /// for.
+    #[track_caller]
+    pub fn spawn<T, F>(&self, f: F) -> Task<T>
+    where
+        F: FnOnce(&Context) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+    {
+        Named { scope: self, name: None }.spawn(f)
+    }
+
+    /// Spawns a task that can itself spawn into the scope.
+    ///
+    /// ```
+    /// use ironsys::{Context, Stop, sync::{AtomicUsize, Ordering}};
+    /// # fn main() -> Result<(), Stop> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let leaves = AtomicUsize::new(0);
+    /// ironsys::scope(&ctx, |s| {
+    ///     let _ = s.spawn_with(|s| {
+    ///         for _ in 0..3 {
+    ///             let _ = s.spawn(|_| { leaves.fetch_add(1, Ordering::Relaxed); Ok::<_, Stop>(()) });
+    ///         }
+    ///         Ok(())
+    ///     });
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(leaves.load(Ordering::Relaxed), 3);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn spawn_with<T, F>(&self, f: F) -> Task<T>
+    where
+        F: FnOnce(&Scope<'_, 'env, E>) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+    {
+        Named { scope: self, name: None }.spawn_with(f)
+    }
+
+    /// Spawns a daemon: it does not keep the scope open. Its context stops when the body and every
+    /// task have ended, and the scope waits for it then; its error counts only before that. Daemons
+    /// work on top of the scope's limit.
+    #[track_caller]
+    pub fn daemon<F>(&self, f: F)
+    where
+        F: FnOnce(&Context) -> Result<(), E> + Send + 'env,
+    {
+        Named { scope: self, name: None }.daemon(f);
+    }
+
+    /// Names the task that is spawned next, for errors, logs and the task tree.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # fn main() -> Result<(), Stop> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// ironsys::scope(&ctx, |s| {
+    ///     let _ = s.named("left").spawn(|_| Ok::<_, Stop>(()));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn named(&self, name: impl Into<String>) -> Named<'_, 'env, E> {
+        Named { scope: self, name: Some(name.into().into()) }
+    }
+}
+
+impl<E> fmt::Debug for Scope<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("name", &self.core.name).finish_non_exhaustive()
+    }
+}
+
+/// Spawns a task under a name. Made by [`Scope::named`].
+#[must_use = "a name does nothing until something is spawned"]
+pub struct Named<'s, 'env, E> {
+    scope: &'s Scope<'s, 'env, E>,
+    name: Option<Arc<str>>,
+}
+
+impl<'env, E: Send + 'env> Named<'_, 'env, E> {
+    /// Spawns a task, see [`Scope::spawn`].
+    #[track_caller]
+    pub fn spawn<T, F>(self, f: F) -> Task<T>
+    where
+        F: FnOnce(&Context) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+    {
+        self.add(false, move |scope: &Scope<'_, 'env, E>| f(&scope.core.ctx))
+    }
+
+    /// Spawns a task that can spawn, see [`Scope::spawn_with`].
+    #[track_caller]
+    pub fn spawn_with<T, F>(self, f: F) -> Task<T>
+    where
+        F: FnOnce(&Scope<'_, 'env, E>) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+    {
+        self.add(false, f)
+    }
+
+    /// Spawns a daemon, see [`Scope::daemon`].
+    #[track_caller]
+    pub fn daemon<F>(self, f: F)
+    where
+        F: FnOnce(&Context) -> Result<(), E> + Send + 'env,
+    {
+        let _ = self.add(true, move |scope: &Scope<'_, 'env, E>| f(&scope.core.daemon_ctx));
+    }
+
+    #[track_caller]
+    fn add<T, F>(self, daemon: bool, f: F) -> Task<T>
+    where
+        F: FnOnce(&Scope<'_, 'env, E>) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+    {
+        let Named { scope: Scope { core, start }, name } = self;
+        let at = Location::caller();
+        let slot = Arc::new(Slot::new(name.clone()));
+        let mut ticket = Ticket { slot: Some(slot.clone()), at };
+        let token = Token::of(core.ctx.clock());
+        let job: Job<'env, E> = Box::new(move |scope| {
+            let core = scope.core;
+            let Some(slot) = ticket.slot.take() else { return };
+            let _seat = token.sit();
+            let registry = core.ctx.registry();
+            let running = observe::begin(registry, TaskKind::Task, name.clone(), at, core.id);
+            let out = catch_unwind(|| f(scope));
+            drop(running);
+            let failure = match out {
+                Ok(Ok(value)) => return slot.set(Ok(value)),
+                // A daemon was told to end, and says so.
+                Ok(Err(_)) if daemon && core.daemon_ctx.is_stopped() => {
+                    return slot.set(Err(core.stop()));
+                }
+                Ok(Err(error)) => Failure::Error(error),
+                Err(payload) => Failure::Panic(payload),
+            };
+            match &name {
+                Some(name) => core.fail(failure, &format!("task `{name}`")),
+                None => core.fail(failure, &format!("the task spawned at {at}")),
+            }
+            slot.set(Err(core.stop()));
+        });
+        core.add(*start, job, daemon);
+        Task::new(slot)
+    }
+}
+
+impl<E> fmt::Debug for Named<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Named").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Tells whoever waits for a task that it was dropped before it began.
+struct Ticket<T> {
+    slot: Option<Arc<Slot<T>>>,
+    at: &'static Location<'static>,
+}
+
+impl<T> Drop for Ticket<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            let cause = Cause::new("the scope stopped before the task began".into(), self.at);
+            slot.set(Err(Stop::Cancelled(cause)));
+        }
+    }
+}
