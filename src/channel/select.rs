@@ -241,14 +241,16 @@ macro_rules! select {
         $crate::select!(@munch ($ctx) ($crate::channel::Order::Biased) [] $($arms)+)
     };
     (@munch $c:tt $o:tt [$($done:tt)*]) => {
-        $crate::select!(@run $c $o [$($done)*] (::core::option::Option::None) { ::core::unreachable!() })
+        $crate::select!(@run $c $o [$($done)*] (::core::option::Option::None) (::core::unreachable!()))
     };
     (@munch $c:tt $o:tt [$($done:tt)*] default => $body:expr $(,)?) => {
         $crate::select!(@run $c $o [$($done)*]
-            (::core::option::Option::Some(::core::time::Duration::ZERO)) $body)
+            (::core::option::Option::Some(::core::time::Duration::ZERO))
+            (::core::result::Result::Ok($body)))
     };
     (@munch $c:tt $o:tt [$($done:tt)*] default($after:expr) => $body:expr $(,)?) => {
-        $crate::select!(@run $c $o [$($done)*] (::core::option::Option::Some($after)) $body)
+        $crate::select!(@run $c $o [$($done)*] (::core::option::Option::Some($after))
+            (::core::result::Result::Ok($body)))
     };
     (@munch $c:tt $o:tt [$($done:tt)*] recv($rx:expr) -> $p:pat => $body:expr, $($rest:tt)*) => {
         $crate::select!(@munch $c $o
@@ -267,7 +269,7 @@ macro_rules! select {
             [$($done)* (arm ($crate::channel::SendArm::new(&$tx, $v)) ($p) ($body))])
     };
     (@run ($ctx:expr) ($order:expr) [$(($arm:ident ($new:expr) ($p:pat) ($body:expr)))*]
-        ($limit:expr) $default:expr) => {{
+        ($limit:expr) ($default:expr)) => {{
         $( let mut $arm = $new; )*
         let chosen = $crate::channel::select_arms(
             &$ctx,
@@ -286,11 +288,17 @@ macro_rules! select {
             $(
                 if chosen == ::core::option::Option::Some(_arm_number) {
                     let $p = $arm.take();
-                    break 'select ::core::result::Result::Ok($body);
+                    #[allow(unreachable_code)] // A branch may diverge.
+                    {
+                        break 'select ::core::result::Result::Ok($body);
+                    }
                 }
                 _arm_number += 1;
             )*
-            ::core::result::Result::Ok($default)
+            #[allow(unreachable_code)]
+            {
+                $default
+            }
         }
     }};
     ($ctx:expr, $order:expr; $($arms:tt)+) => {

@@ -14,10 +14,16 @@ std::thread_local! {
         Cell::new(SEED.fetch_add(0xD134_2543_DE82_EF95, Ordering::Relaxed) | 1);
 }
 
-/// Seeds the streams of all threads started from now on, and of this one.
+/// Seeds the streams of all threads started from now on, and of this one. Neighbouring seeds give
+/// unrelated streams.
+#[cfg_attr(not(feature = "testing"), allow(dead_code))]
 pub(crate) fn seed(seed: u64) {
-    SEED.store(seed | 1, Ordering::Relaxed);
-    STREAM.with(|s| s.set(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1));
+    let mut x = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^= x >> 31;
+    SEED.store(x | 1, Ordering::Relaxed);
+    STREAM.with(|s| s.set(x.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1));
 }
 
 #[inline]

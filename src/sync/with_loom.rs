@@ -111,12 +111,13 @@ impl Condvar {
         deadline: Instant,
     ) -> (MutexGuard<'a, T>, bool) {
         hit("Condvar::wait_until", Location::caller());
+        let clock = time::clock(); // Now: a thread may outlive the body, statics do not.
         guard.1 = None;
         if super::choice::choice() {
             loom::thread::yield_now();
         }
         guard.1 = Some(guard.0.lock().unwrap_or_else(PoisonError::into_inner));
-        time::advance_to(deadline);
+        time::advance_to(&clock, deadline);
         (guard, true)
     }
 
@@ -285,11 +286,11 @@ pub(crate) mod time {
     //! Virtual time, one clock an execution, in nanoseconds after a fixed start. It is a loom atomic
     //! read by read-modify-write, so that the checker sees who reads and who moves it.
     use loom::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::OnceLock;
+    use std::sync::{Arc, OnceLock};
     use std::time::{Duration, Instant};
 
     static START: OnceLock<Instant> = OnceLock::new();
-    loom::lazy_static! { static ref NOW: AtomicU64 = AtomicU64::new(0); }
+    loom::lazy_static! { static ref NOW: Arc<AtomicU64> = Arc::new(AtomicU64::new(0)); }
 
     fn start() -> Instant {
         *START.get_or_init(Instant::now)
@@ -299,11 +300,15 @@ pub(crate) mod time {
         start() + Duration::from_nanos(NOW.fetch_add(0, Ordering::AcqRel))
     }
 
-    pub(crate) fn advance_to(at: Instant) {
+    pub(crate) fn clock() -> Arc<AtomicU64> {
+        NOW.clone()
+    }
+
+    pub(crate) fn advance_to(clock: &AtomicU64, at: Instant) {
         let at = at.saturating_duration_since(start()).as_nanos() as u64;
-        let mut now = NOW.fetch_add(0, Ordering::AcqRel);
+        let mut now = clock.fetch_add(0, Ordering::AcqRel);
         while now < at {
-            match NOW.compare_exchange(now, at, Ordering::AcqRel, Ordering::Acquire) {
+            match clock.compare_exchange(now, at, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(found) => now = found,
             }

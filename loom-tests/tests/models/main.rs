@@ -1,0 +1,57 @@
+//! The models: small bodies, each about one race, run by loom, by shuttle and on real threads.
+//!
+//! One module a room, in the order of the floors. How to write one: `ironsys::testing`. A model has
+//! the name of its test, so `cargo test -- channel::baton` runs what `MODEL channel::baton` reports.
+//! The bodies are thin and the capacities small: loom's stacks hold 32 KiB, and its patience less.
+
+mod channel;
+mod channel_close;
+mod context;
+mod gate;
+mod rendezvous;
+mod select;
+mod time;
+mod waiter;
+
+use ironsys::sync::thread::{self, JoinHandle};
+use ironsys::sync::{Arc, AtomicUsize, Ordering};
+use ironsys::testing::Model;
+use std::time::Duration;
+
+/// Starts a thread of the model.
+fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::spawn("model", f).expect("the system has a thread left")
+}
+
+/// Joins it.
+fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().expect("a thread of a model does not panic")
+}
+
+/// Joins them all.
+fn join_all<T, const N: usize>(threads: [JoinHandle<T>; N]) -> [T; N] {
+    threads.map(join)
+}
+
+/// A number that the threads of a model share. Relaxed: it orders nothing, so the code under test has
+/// to.
+#[derive(Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn add(&self, n: usize) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A model with timed waits, the first two of which fire early or late.
+fn timed(name: &str) -> Model {
+    Model::new(name).choices(2)
+}
+
+/// A deadline that comes soon on real threads, and at any moment in a model.
+const SOON: Duration = Duration::from_millis(1);

@@ -1,0 +1,211 @@
+//! `select!`: exactly one arm happens, and what the others were told is passed on.
+
+use crate::{SOON, join, join_all, spawn, timed};
+use ironsys::channel::{self, RecvError};
+use ironsys::testing::{Model, model};
+use ironsys::{Context, select};
+
+/// Two receiving arms, one message on each: two selects get both.
+#[test]
+fn two_receives() {
+    model("select::two_receives", || {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded(1);
+        let (tb, b) = channel::bounded(1);
+        let sender = spawn(move || {
+            ta.try_send(1).expect("there is room");
+            tb.try_send(2).expect("there is room");
+            (ta, tb)
+        });
+        let mut sum = 0;
+        for _ in 0..2 {
+            sum += select! { ctx;
+                recv(b) -> n => n.expect("b is open"),
+                recv(a) -> n => n.expect("a is open"),
+            }
+            .expect("nobody cancels");
+        }
+        assert_eq!(sum, 3);
+        drop(join(sender));
+    });
+}
+
+/// A select that is told of one channel and takes from the other passes the first one on.
+#[test]
+fn passes_the_baton() {
+    model("select::passes_the_baton", || {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded(1);
+        let (tb, b) = channel::bounded(1);
+        let receiver = spawn({
+            let (ctx, a) = (ctx.clone(), a.clone());
+            move || a.recv(&ctx)
+        });
+        let sender = spawn(move || {
+            ta.try_send(1).expect("there is room");
+            tb.try_send(2).expect("there is room");
+        });
+        let mine = select! { ctx;
+            recv(b) -> n => n == Ok(2),
+            recv(a) -> n => n != Ok(1),
+        }
+        .expect("nobody cancels");
+        let expected = if mine { Ok(1) } else { Err(RecvError::Closed) };
+        assert_eq!(join(receiver), expected);
+        join(sender);
+    });
+}
+
+/// Two sending arms and a receiver on each: one value goes, the other stays at home.
+#[test]
+fn two_sends() {
+    model("select::two_sends", || {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded(0);
+        let (tb, b) = channel::bounded(0);
+        let receivers = [a, b].map(|rx| {
+            let ctx = ctx.clone();
+            spawn(move || rx.recv(&ctx).ok())
+        });
+        let sent = select! { ctx;
+            send(ta, 1) -> r => r.map(|()| 1),
+            send(tb, 2) -> r => r.map(|()| 2),
+        }
+        .expect("nobody cancels")
+        .expect("both receivers live");
+        drop((ta, tb));
+        let got = join_all(receivers);
+        assert_eq!(got, if sent == 1 { [Some(1), None] } else { [None, Some(2)] });
+    });
+}
+
+/// The same on channels with a buffer that is full: an offer is let in from elsewhere.
+#[test]
+fn two_sends_full() {
+    model("select::two_sends_full", || {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded(1);
+        let (tb, b) = channel::bounded(1);
+        ta.try_send(0).expect("there is room");
+        tb.try_send(0).expect("there is room");
+        let makers = [a.clone(), b.clone()].map(|rx| spawn(move || rx.try_recv()));
+        let sent = select! { ctx;
+            send(ta, 1) -> r => r.map(|()| 1),
+            send(tb, 2) -> r => r.map(|()| 2),
+        }
+        .expect("nobody cancels")
+        .expect("both channels are open");
+        assert_eq!(join_all(makers), [Ok(0), Ok(0)]);
+        let got = [a.try_recv().ok(), b.try_recv().ok()];
+        assert_eq!(got, if sent == 1 { [Some(1), None] } else { [None, Some(2)] });
+    });
+}
+
+/// Two selects on the same two rendezvous: they meet on one of them, and agree on which.
+#[test]
+fn select_vs_select() {
+    model("select::select_vs_select", || {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded(0);
+        let (tb, b) = channel::bounded(0);
+        let other = spawn({
+            let (ctx, ta, b) = (ctx.clone(), ta.clone(), b.clone());
+            move || {
+                select! { ctx;
+                    send(ta, 1) -> r => r.map(|()| 'a').expect("the other lives"),
+                    recv(b) -> n => { assert_eq!(n, Ok(2)); 'b' },
+                }
+            }
+        });
+        let mine = select! { ctx;
+            send(tb, 2) -> r => r.map(|()| 'b').expect("the other lives"),
+            recv(a) -> n => { assert_eq!(n, Ok(1)); 'a' },
+        };
+        assert_eq!(mine, join(other));
+        assert_eq!(
+            (a.stats().ledger.done, b.stats().ledger.done),
+            match mine {
+                Ok('a') => (1, 0),
+                _ => (0, 1),
+            }
+        );
+    });
+}
+
+/// A cancelled select has done nothing: no message taken, no value sent.
+#[test]
+fn cancel_does_nothing() {
+    model("select::cancel_does_nothing", || {
+        let (ctx, cancel) = Context::root();
+        let (ta, a) = channel::bounded(1);
+        let (tb, b) = channel::bounded(0);
+        let canceller = spawn(move || cancel.cancel());
+        let sender = spawn(move || ta.try_send(1));
+        let mine = select! { ctx;
+            recv(a) -> n => n,
+            send(tb, 2) -> r => panic!("nobody receives: {r:?}"),
+        };
+        join(sender).expect("there is room");
+        join(canceller);
+        match mine {
+            Ok(n) => assert_eq!((n, a.len()), (Ok(1), 0)),
+            Err(_) => assert_eq!(a.len(), 1),
+        }
+        drop(tb);
+        assert_eq!(b.stats().ledger.accepted, 0);
+    });
+}
+
+/// A limit and a message at once.
+#[test]
+fn recv_vs_default() {
+    timed("select::recv_vs_default").check(|| {
+        let (ctx, _cancel) = Context::root();
+        let (tx, rx) = channel::bounded(1);
+        let sender = spawn(move || tx.try_send(1));
+        let got = select! { ctx;
+            recv(rx) -> n => n.ok(),
+            default(SOON) => None,
+        }
+        .expect("nobody cancels");
+        join(sender).expect("there is room");
+        assert_eq!(rx.len(), usize::from(got.is_none()));
+    });
+}
+
+/// A limit and a receiver for the value at once: sent or not, both sides agree.
+#[test]
+fn send_vs_default() {
+    timed("select::send_vs_default").check(|| {
+        let (ctx, _cancel) = Context::root();
+        let (tx, rx) = channel::bounded(0);
+        let receiver = spawn({
+            let ctx = ctx.clone();
+            move || rx.recv(&ctx)
+        });
+        let sent = select! { ctx;
+            send(tx, 1) -> r => r.is_ok(),
+            default(SOON) => false,
+        }
+        .expect("nobody cancels");
+        drop(tx);
+        assert_eq!(join(receiver), if sent { Ok(1) } else { Err(RecvError::Closed) });
+    });
+}
+
+/// A channel that closes is ready, for a receiving and for a sending arm.
+#[test]
+fn close_is_ready() {
+    Model::new("select::close_is_ready").check(|| {
+        let (ctx, _cancel) = Context::root();
+        let (ta, a) = channel::bounded::<u32>(1);
+        let (tb, b) = channel::bounded(0);
+        let closers = [spawn(move || drop(ta)), spawn(move || drop(b))];
+        let closed = select! { ctx;
+            recv(a) -> n => n.is_err(),
+            send(tb, 1) -> r => r.is_err_and(|e| e.into_inner() == 1),
+        };
+        assert_eq!(closed, Ok(true));
+        join_all(closers);
+    });
+}
