@@ -199,13 +199,15 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        for first in [self.parent.take(), self.other.take()] {
-            let mut next = first;
-            // A long chain of which we hold the last handle is taken down here, not by recursion.
-            while let Some(Link { node, slot }) = next {
-                let gone = node.state.lock().children.remove(slot);
-                drop(gone);
-                next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
+        // A long chain of which we hold the last handle is taken down here, not by recursion.
+        let mut next = self.parent.take();
+        let mut others: Vec<Link> = self.other.take().into_iter().collect();
+        while let Some(Link { node, slot }) = next.take().or_else(|| others.pop()) {
+            let gone = node.state.lock().children.remove(slot);
+            drop(gone);
+            if let Some(mut node) = Arc::into_inner(node) {
+                next = node.parent.take();
+                others.extend(node.other.take());
             }
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
+mod context;
 mod oneshot;
 mod semaphore;
+mod time;
 
 use std::time::{Duration, Instant};
 
