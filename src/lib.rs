@@ -4,10 +4,12 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 pub mod channel;
 pub mod context;
+pub mod cpu;
 mod error;
 pub mod limit;
 pub mod observe;
 pub mod panics;
+pub mod pool;
 pub mod scope;
 pub mod sync;
 #[cfg(feature = "testing")]

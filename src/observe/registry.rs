@@ -10,14 +10,13 @@ use std::fmt;
 /// The process has one, used by default. A test or a tenant may have its own:
 ///
 /// ```
-/// use ironsys::{Context, observe::Registry};
-/// use std::convert::Infallible;
+/// use ironsys::{Context, Stop, observe::Registry};
 ///
 /// let registry = Registry::new();
 /// let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
 /// ironsys::scope(&ctx, |s| {
 ///     assert_eq!(registry.tasks().len(), 1); // this scope
-///     Ok::<_, ironsys::ScopeError<Infallible>>(())
+///     Ok::<_, Stop>(())
 /// }).unwrap();
 /// assert!(registry.tasks().is_empty());
 /// ```

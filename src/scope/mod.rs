@@ -28,11 +28,15 @@
 
 mod core;
 mod handle;
+mod joiner;
 mod map;
 mod options;
 mod task;
 
 pub use handle::{Named, Scope};
+pub use joiner::{
+    Joined, Joiner, NotEnough, Outcome, all, best_effort, collect, first_ok, quorum, race,
+};
 pub use map::{for_each, map};
 pub use options::{DEFAULT_LIMIT, Options, options, scope};
 pub use task::Task;

@@ -97,6 +97,11 @@ macro_rules! atomic {
                 Self(std::sync::atomic::$name::new(value))
             }
 
+            /// Takes the value out.
+            pub fn into_inner(self) -> $value {
+                self.0.into_inner()
+            }
+
             /// Reads the value.
             #[inline]
             pub fn load(&self, order: super::Ordering) -> $value {

@@ -152,6 +152,11 @@ macro_rules! atomic {
                 Self(loom::sync::atomic::$name::new(value))
             }
 
+            /// Takes the value out.
+            pub fn into_inner(self) -> $value {
+                self.0.into_inner()
+            }
+
             /// Reads the value.
             #[track_caller]
             #[cfg_attr(ironsys_sites, deprecated(note = "ironsys-site"))]

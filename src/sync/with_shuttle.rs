@@ -117,6 +117,11 @@ macro_rules! atomic {
                 Self(shuttle::sync::atomic::$name::new(value))
             }
 
+            /// Takes the value out.
+            pub fn into_inner(self) -> $value {
+                self.0.into_inner()
+            }
+
             /// Reads the value.
             pub fn load(&self, _: super::Ordering) -> $value {
                 self.0.load(super::Ordering::SeqCst)

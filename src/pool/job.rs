@@ -1,0 +1,254 @@
+//! A job: a closure before it runs, its result after.
+
+use super::errors::JoinError;
+use crate::context::{Cause, Context, Stop};
+use crate::observe::{self, TaskId, TaskKind};
+use crate::panics::Panicked;
+use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind};
+use crate::time::Token;
+use crate::wait::{Place, WaitQueue, Waiter, Wakes};
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// How a job is run. Made by [`Submitter::job`](super::Submitter::job); the default has no name, no
+/// deadline, and runs under the pool's own context.
+#[derive(Debug, Clone, Default)]
+#[must_use = "options do nothing until a job is submitted with them"]
+pub struct JobOptions {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) under: Option<Context>,
+}
+
+impl JobOptions {
+    /// Makes the default options.
+    pub fn new() -> Self {
+        JobOptions::default()
+    }
+
+    /// Names the job, for panics and the task tree.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into());
+        self
+    }
+
+    /// Gives the job a deadline, counted from its submission: a job that has not begun by then is
+    /// cancelled, one that runs finds its context stopped.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Runs the job under `ctx` as well as under the pool: it carries `ctx`'s values and stops with
+    /// either.
+    pub fn under(mut self, ctx: &Context) -> Self {
+        self.under = Some(ctx.clone());
+        self
+    }
+
+    /// The context of a job that is not to run under the pool's own.
+    pub(super) fn context(&self, pool: &Context) -> Option<Context> {
+        let ctx = self.under.as_ref().map(|under| Context::merge(under, pool));
+        match self.timeout {
+            None => ctx,
+            Some(timeout) => Some(ctx.as_ref().unwrap_or(pool).with_timeout(timeout)),
+        }
+    }
+}
+
+/// A job and its result: one allocation, shared by the queue and the ticket.
+pub(super) struct Cell<F, R> {
+    /// Guards what has become of the job, and who waits for it.
+    state: Mutex<State<F, R>>,
+    name: Option<Arc<str>>,
+    at: &'static Location<'static>,
+    /// `None`: the pool's own.
+    ctx: Option<Context>,
+    _leak: LeakTrack,
+}
+
+struct State<F, R> {
+    /// With its count in the autojump of a virtual clock.
+    work: Option<(F, Token)>,
+    out: Option<Result<R, JoinError>>,
+    waiters: WaitQueue,
+}
+
+/// How a job ended, for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// The side of a job that the queue sees.
+pub(super) trait Run: Send + Sync {
+    fn run(&self, pool: &Context, worker: Option<TaskId>) -> End;
+    fn cancel(&self, stop: Stop);
+    fn name(&self) -> Option<&str>;
+    fn at(&self) -> &'static Location<'static>;
+}
+
+/// The side of a job that the ticket sees.
+pub(super) trait Await<R>: Send + Sync {
+    /// Takes the result, or registers for it.
+    fn poll(&self, place: &mut Place, waiter: &Arc<Waiter>) -> Option<Result<R, JoinError>>;
+    fn leave(&self, place: &mut Place);
+    fn is_finished(&self) -> bool;
+    fn name(&self) -> Option<Arc<str>>;
+}
+
+impl<F, R> Cell<F, R>
+where
+    F: FnOnce(&Context) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    pub(super) fn new(
+        work: F,
+        options: JobOptions,
+        pool: &Context,
+        at: &'static Location<'static>,
+    ) -> Self {
+        let work = Some((work, Token::of(pool.clock())));
+        let state = Mutex::new(State { work, out: None, waiters: WaitQueue::default() });
+        let ctx = options.context(pool);
+        Cell { state, name: options.name, at, ctx, _leak: LeakTrack::new() }
+    }
+
+    /// Takes the closure back from a job that was not accepted.
+    pub(super) fn take_back(&self) -> Option<F> {
+        let (work, _token) = self.state.lock().work.take()?;
+        Some(work)
+    }
+
+    fn finish(&self, out: Result<R, JoinError>) {
+        let mut wakes = Wakes::default();
+        let mut state = self.state.lock();
+        state.out = Some(out);
+        state.waiters.notify_all(&mut wakes);
+        drop(state);
+        wakes.wake();
+    }
+}
+
+impl<F, R> Run for Cell<F, R>
+where
+    F: FnOnce(&Context) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(&self, pool: &Context, worker: Option<TaskId>) -> End {
+        // The token goes last, when whoever waits is counted as awake again.
+        let Some((work, token)) = self.state.lock().work.take() else { return End::Cancelled };
+        let ctx = self.ctx.as_ref().unwrap_or(pool);
+        if let Err(stop) = ctx.check() {
+            drop(work);
+            self.finish(Err(JoinError::Cancelled(stop)));
+            return End::Cancelled;
+        }
+        let seat = token.sit();
+        let running =
+            observe::begin(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker);
+        let result = catch_unwind(|| work(ctx));
+        drop(running);
+        drop(seat);
+        match result {
+            Ok(value) => {
+                self.finish(Ok(value));
+                End::Done
+            }
+            Err(payload) => {
+                let name = self.name.as_deref().unwrap_or("job");
+                self.finish(Err(Panicked::new(name, self.at, payload).into()));
+                End::Failed
+            }
+        }
+    }
+
+    fn cancel(&self, stop: Stop) {
+        let Some((work, _token)) = self.state.lock().work.take() else { return };
+        drop(work);
+        self.finish(Err(JoinError::Cancelled(stop)));
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn at(&self) -> &'static Location<'static> {
+        self.at
+    }
+}
+
+impl<F: Send, R: Send> Await<R> for Cell<F, R> {
+    fn poll(&self, place: &mut Place, waiter: &Arc<Waiter>) -> Option<Result<R, JoinError>> {
+        let mut state = self.state.lock();
+        match state.out.take() {
+            Some(out) => {
+                state.waiters.leave(place);
+                Some(out)
+            }
+            None => {
+                state.waiters.enter(place, waiter);
+                None
+            }
+        }
+    }
+
+    fn leave(&self, place: &mut Place) {
+        self.state.lock().waiters.leave(place);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.state.lock().out.is_some()
+    }
+
+    fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
+    }
+}
+
+/// A job that a pool accepted and did not run: handed back by value. Run it, or give it to another
+/// pool; its ticket learns of the result. Dropping it cancels it, and its ticket says so.
+#[must_use = "dropping a job cancels it"]
+pub struct Job(pub(super) Option<Arc<dyn Run>>);
+
+impl Job {
+    /// Runs the job here and now, under `ctx`. Its panic goes to its ticket.
+    ///
+    /// # Cancellation
+    /// The job decides: it is given `ctx`.
+    pub fn run(mut self, ctx: &Context) {
+        if let Some(job) = self.0.take() {
+            job.run(ctx, observe::current());
+        }
+    }
+
+    /// Returns the name of the job.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().and_then(|job| job.name())
+    }
+
+    /// Returns the place that submitted the job.
+    #[must_use]
+    pub fn submitted_at(&self) -> Option<&'static Location<'static>> {
+        self.0.as_ref().map(|job| job.at())
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(job) = self.0.take() {
+            let cause = Cause::new("the pool was shut down before the job began".into(), job.at());
+            job.cancel(Stop::Cancelled(cause));
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

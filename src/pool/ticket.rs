@@ -1,0 +1,81 @@
+//! The handle that waits for a job.
+
+use super::errors::JoinError;
+use super::job::Await;
+use super::worker;
+use crate::context::{Context, Op, Stop};
+use crate::sync::Arc;
+use crate::wait::{Place, Site, WaitKind, Waiter};
+use std::fmt;
+
+/// A job that was accepted. Dropping the ticket leaves the job to the pool.
+#[must_use = "call `join` for the value, or drop it on purpose: the job runs either way"]
+pub struct Ticket<R> {
+    pub(super) job: Arc<dyn Await<R>>,
+    pub(super) pool: u64,
+}
+
+impl<R: Send + 'static> Ticket<R> {
+    /// Waits for the job and returns its value.
+    ///
+    /// A worker that waits for a job of its own pool runs queued jobs meanwhile.
+    ///
+    /// # Cancellation
+    /// Stops waiting; the job goes on.
+    ///
+    /// # Errors
+    /// The job panicked or never ran, or `ctx` stopped first.
+    #[track_caller]
+    pub fn join(mut self, ctx: &Context) -> Result<R, JoinError> {
+        match self.wait(ctx) {
+            Ok(out) => out,
+            Err(stop) => Err(JoinError::Stopped(stop)),
+        }
+    }
+
+    /// Waits for the job like [`join`](Self::join), and keeps the ticket if `ctx` stops first. After
+    /// it has returned the result once there is none left: do not wait again.
+    ///
+    /// # Cancellation
+    /// Stops waiting; the job goes on, and the ticket can wait again.
+    ///
+    /// # Errors
+    /// Why `ctx` stopped; the result of the job is inside the `Ok`.
+    #[track_caller]
+    pub fn wait(&mut self, ctx: &Context) -> Result<Result<R, JoinError>, Stop> {
+        ctx.check()?;
+        while !self.job.is_finished() && !ctx.is_stopped() && worker::help(self.pool) {}
+        let mut op = Join { job: &*self.job, place: Place::default() };
+        ctx.block(Site::new(WaitKind::Join, self.job.name()), &mut op)
+    }
+
+    /// Returns whether [`join`](Self::join) would not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.job.is_finished()
+    }
+}
+
+impl<R> fmt::Debug for Ticket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("name", &self.job.name()).finish_non_exhaustive()
+    }
+}
+
+struct Join<'a, R> {
+    job: &'a dyn Await<R>,
+    place: Place,
+}
+
+impl<R> Op for Join<'_, R> {
+    type Out = Result<R, JoinError>;
+
+    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
+        self.job.poll(&mut self.place, waiter)
+    }
+
+    fn withdraw(&mut self) -> Option<Self::Out> {
+        self.job.leave(&mut self.place);
+        None
+    }
+}
