@@ -72,6 +72,24 @@ impl<T> Shared<T> {
     /// Sends if that needs no waiting. What the policy drops is given to `on_drop`.
     #[inline]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        if self.is_ranked() {
+            return self.try_send_slow(value);
+        }
+        let mut state = self.state.lock();
+        if !state.has_room() || state.receivers.len() != 0 {
+            drop(state);
+            return self.try_send_slow(value);
+        }
+        // Room, and nobody to wake: what most sends find.
+        state.queue.push_back(value);
+        let depth = state.queue.len();
+        state.counts.on_sent(depth);
+        self.ready.store(depth, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn try_send_slow(&self, value: T) -> Result<(), TrySendError<T>> {
         let rank = match &self.overflow {
             Overflow::DropLowest(priority) => Some(priority(&value)),
             _ => None,
@@ -95,6 +113,11 @@ impl<T> Shared<T> {
             }
             Err(e) => Err(e),
         }
+    }
+
+    #[inline]
+    fn is_ranked(&self) -> bool {
+        matches!(self.overflow, Overflow::DropLowest(_))
     }
 
     /// The channel is full: what its policy does.
@@ -130,6 +153,25 @@ impl<T> Shared<T> {
 
     #[inline]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.state.lock();
+        if state.offers.len() != 0 || !state.ranks.is_empty() {
+            drop(state);
+            return self.try_recv_slow();
+        }
+        // Nobody to let in: what most receives find.
+        match state.queue.pop_front() {
+            Some(value) => {
+                state.counts.on_received();
+                self.ready.store(state.ready(), Ordering::Relaxed);
+                Ok(value)
+            }
+            None if state.is_over() => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    #[inline(never)]
+    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
         self.with(|state, wakes| match state.pop(None, wakes) {
             Some(value) => Ok(value),
             None if state.is_over() => Err(TryRecvError::Closed),
@@ -196,6 +238,7 @@ impl<T> Shared<T> {
             if state.receiver_handles != 0 {
                 return Default::default();
             }
+            state.count_places();
             state.tell_everybody(wakes);
             state.counts.dropped += state.queue.len() as u64;
             state.ranks.clear();

@@ -2,7 +2,7 @@
 
 use super::handle::Scope;
 use crate::context::{Canceller, Context, Op, Stop};
-use crate::observe::TaskId;
+use crate::observe::{Mark, TaskId};
 use crate::panics;
 use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
 use crate::time::Token;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 /// A task that has not been run: it stores its own result, catches its own panic, and when dropped
 /// instead says so to whoever waits for it.
-pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>) + Send + 'env>;
+pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>, &mut Mark) + Send + 'env>;
 
 /// How a scope failed.
 pub(super) enum Failure<E> {
@@ -140,11 +140,12 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
     /// for each.
     pub(super) fn serve(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         loop {
             let mut next = self.arrive();
             let worked = next.is_some();
             while let Some(found) = next {
-                next = self.perform(start, found, true);
+                next = self.perform(start, found, true, &mut mark);
             }
             if !worked {
                 return;
@@ -182,6 +183,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
 
     /// The owner helps while there is room for one more at work.
     fn help(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         let mut next = {
             let mut state = self.state.lock();
             if !state.take_place(self.limit) {
@@ -190,7 +192,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             state.next(self.limit, false)
         };
         while let Some(found) = next {
-            next = self.perform(start, found, false);
+            next = self.perform(start, found, false, &mut mark);
         }
     }
 
@@ -200,6 +202,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         start: &dyn Start,
         found: Found<'env, E>,
         daemons: bool,
+        mark: &mut Mark,
     ) -> Option<Found<'env, E>> {
         if found.call_another {
             self.call_another(start);
@@ -208,7 +211,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         // Nothing new begins once the scope has stopped; whoever waits for the task is told.
         let begins = !self.ctx.is_stopped();
         if begins {
-            job(&Scope::new(self, start));
+            job(&Scope::new(self, start), mark);
         } else {
             drop(job);
         }
