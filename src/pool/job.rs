@@ -278,7 +278,7 @@ where
             return End::Cancelled;
         }
         let _seat = token.sit();
-        mark.set(pool.registry(), TaskKind::Job, None, at, worker);
+        mark.set_anonymous(pool.registry(), TaskKind::Job, at, worker);
         match catch_unwind(|| work(pool)) {
             Ok(()) => End::Done,
             Err(payload) => {
