@@ -99,8 +99,7 @@ impl<T> Op for SendOp<'_, T> {
                 if !state.refuses() || !mine(claim) {
                     return None;
                 }
-                let back = state.offers.withdraw(*offer);
-                return back.map(|value| Err(SendError::Closed(value)));
+                return state.take_back(*offer).map(|value| Err(SendError::Closed(value)));
             };
             if state.refuses() && mine(claim) {
                 return Some(Err(SendError::Closed(unsent)));
@@ -119,15 +118,7 @@ impl<T> Op for SendOp<'_, T> {
         if value.is_some() {
             return None;
         }
-        shared.with(|state, _| match state.offers.withdraw(*offer) {
-            Some(back) => {
-                if state.offers.len() == 0 {
-                    state.counts.not_full();
-                }
-                *value = Some(back);
-                None
-            }
-            None => Some(Ok(())),
-        })
+        *value = shared.with(|state, _| state.take_back(*offer));
+        if value.is_none() { Some(Ok(())) } else { None }
     }
 }

@@ -73,8 +73,9 @@ impl<T> State<T> {
     /// blocked sender into the room. Inside a `select`, only together with its claim.
     #[inline]
     pub(super) fn pop(&mut self, claim: Option<&Claim>, wakes: &mut Wakes) -> Option<T> {
+        let offers = self.offers.len();
         let value = if self.queue.is_empty() {
-            if self.offers.len() == 0 || self.closed {
+            if offers == 0 || self.closed {
                 return None;
             }
             let (value, sender) = self.offers.accept(claim)?;
@@ -89,7 +90,7 @@ impl<T> State<T> {
             self.queue.pop_front()?
         };
         self.counts.on_received();
-        if self.offers.len() != 0 {
+        if offers != 0 {
             self.admit(wakes);
         }
         Some(value)
@@ -131,6 +132,15 @@ impl<T> State<T> {
             self.receivers.notify_one(wakes); // A `select` that waits to receive.
         }
         id
+    }
+
+    /// Gives a blocked sender its value back; `None` if it was accepted.
+    pub(super) fn take_back(&mut self, offer: u64) -> Option<T> {
+        let value = self.offers.withdraw(offer);
+        if self.offers.len() == 0 {
+            self.counts.not_full();
+        }
+        value
     }
 
     /// Registers a receiver that found nothing.

@@ -2,6 +2,7 @@
 //!
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
+mod channel;
 mod context;
 mod oneshot;
 mod semaphore;
