@@ -66,10 +66,6 @@ impl Crew {
         self.ends.len()
     }
 
-    pub(super) fn alive(&self) -> usize {
-        self.alive.lock().0
-    }
-
     pub(super) fn sum(&self) -> Sum {
         let mut sum = Sum::default();
         for ends in &self.ends {
