@@ -181,12 +181,13 @@ impl<T> Shared<T> {
 
     /// Spins a little until there may be something to receive.
     pub(super) fn spin_ready(&self) -> bool {
-        spin(|| self.ready.load(Ordering::Relaxed) != 0)
+        spin(|| self.ready.load(Ordering::Relaxed) != 0) // loom: unreached: a model never spins.
     }
 
     /// Spins a little until there may be room, and then tries again.
     pub(super) fn spin_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let full = self.capacity;
+        // loom: unreached: a model never spins.
         if spin(|| self.ready.load(Ordering::Relaxed) < full) {
             return self.try_send(value);
         }

@@ -169,15 +169,16 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             return false;
         }
         {
-            let mut state = self.state.lock();
+            let mut state = self.state.lock(); // loom: unreached: a model never spins.
             if state.coming || !state.take_place(self.limit) {
                 return false;
             }
             state.coming = true;
             let work = !state.tasks.is_empty() || !state.daemons.is_empty();
+            // loom: unreached: a model never spins.
             self.look.store(work || state.ended, Ordering::Relaxed);
         }
-        spin(|| self.look.load(Ordering::Relaxed));
+        spin(|| self.look.load(Ordering::Relaxed)); // loom: unreached: a model never spins.
         true
     }
 
@@ -374,6 +375,7 @@ impl<E> Op for Ended<'_, '_, E> {
     }
 
     fn withdraw(&mut self) -> Option<()> {
+        // loom: unreached: the end of a scope cannot be given up.
         self.core.state.lock().owner.leave(&mut self.place);
         None
     }

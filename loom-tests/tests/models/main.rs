@@ -7,9 +7,12 @@
 mod channel;
 mod channel_close;
 mod context;
+mod cpu;
 mod gate;
+mod joiner;
 mod observe;
 mod oneshot;
+mod pool;
 mod rendezvous;
 mod scope;
 mod select;
