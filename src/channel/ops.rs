@@ -33,7 +33,7 @@ impl<T> Op for RecvOp<'_, T> {
         let commits = claim.is_none();
         #[cfg(ironsys_bug = "test_before_register")]
         if shared.with(|state, _| state.ready()) == 0 {
-            shared.with(|state, _| state.enter(place, waiter, commits));
+            shared.with(|state, wakes| state.enter(place, waiter, commits, wakes));
             return None;
         }
         shared.with(|state, wakes| {
@@ -41,7 +41,7 @@ impl<T> Op for RecvOp<'_, T> {
                 Some(value) => Ok(value),
                 None if state.is_over() && claim.as_ref().is_none_or(Claim::take) => Err(Closed),
                 None => {
-                    state.enter(place, waiter, commits);
+                    state.enter(place, waiter, commits, wakes);
                     return None;
                 }
             };
