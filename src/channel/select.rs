@@ -275,23 +275,26 @@ macro_rules! select {
             &mut [$(&mut $arm as &mut dyn $crate::channel::Arm),*],
             $limit,
         );
-        'select: {
-            let chosen = match chosen {
-                ::core::result::Result::Ok(chosen) => chosen,
-                ::core::result::Result::Err(stop) => {
-                    break 'select ::core::result::Result::Err(stop);
+        // No labelled block: a branch may `break` and `continue` the user's own loop.
+        let mut _arm_number = 0;
+        #[allow(unreachable_code)]
+        let value = match chosen {
+            ::core::result::Result::Err(stop) => ::core::result::Result::Err(stop),
+            ::core::result::Result::Ok(chosen) => {
+                $(
+                    if chosen == ::core::option::Option::Some({
+                        _arm_number += 1;
+                        _arm_number - 1
+                    }) {
+                        let $p = $arm.take();
+                        ::core::result::Result::Ok($body)
+                    } else
+                )* {
+                    ::core::result::Result::Ok($default)
                 }
-            };
-            let mut _arm_number = 0;
-            $(
-                if chosen == ::core::option::Option::Some(_arm_number) {
-                    let $p = $arm.take();
-                    break 'select ::core::result::Result::Ok($body);
-                }
-                _arm_number += 1;
-            )*
-            ::core::result::Result::Ok($default)
-        }
+            }
+        };
+        value
     }};
     ($ctx:expr, $order:expr; $($arms:tt)+) => {
         $crate::select!(@munch ($ctx) ($order) [] $($arms)+)
