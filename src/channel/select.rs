@@ -13,39 +13,47 @@ use crate::sync::{Arc, random_u64};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::time::Duration;
 
-/// Which arm is tried first when several are ready.
+/// Which arm happens when several are ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Order<'a> {
     /// The first in the text.
     #[default]
     Biased,
-    /// Each as often as any other, in the long run.
+    /// Each of those that are ready as often as any other, in the long run.
     Fair,
-    /// Each in proportion to its weight, by position; a weight that is missing counts as 1, an arm
-    /// of weight 0 comes last.
+    /// Each of those that are ready in proportion to its weight, by position; a weight that is
+    /// missing counts as 1, an arm of weight 0 comes last.
     Weighted(&'a [u32]),
 }
 
 impl Order<'_> {
-    /// The arm to try first; the others follow in order.
-    fn first(self, arms: usize) -> usize {
-        match self {
-            Order::Biased => 0,
-            Order::Fair => (random_u64() % arms.max(1) as u64) as usize,
-            Order::Weighted(weights) => {
-                let weight = |i| u64::from(weights.get(i).copied().unwrap_or(1));
-                let sum: u64 = (0..arms).map(weight).sum();
-                let mut at = random_u64() % sum.max(1);
-                for i in 0..arms {
-                    if at < weight(i) {
-                        return i;
-                    }
-                    at -= weight(i);
-                }
-                0
-            }
+    /// The order in which the arms are tried, drawn anew for each `select`; empty for that of the
+    /// text. A whole order, not just a first arm: else an arm that is never ready would leave its
+    /// share to its neighbour.
+    fn draw(self, arms: usize) -> Vec<usize> {
+        let weight = |i: usize| match self {
+            Order::Weighted(weights) => u64::from(weights.get(i).copied().unwrap_or(1)),
+            _ => 1,
+        };
+        if self == Order::Biased {
+            return Vec::new();
         }
+        let mut left: Vec<(usize, u64)> = (0..arms).map(|i| (i, weight(i))).collect();
+        let mut order = Vec::with_capacity(arms);
+        while !left.is_empty() {
+            let sum: u64 = left.iter().map(|(_, weight)| weight).sum();
+            let mut at = random_u64() % sum.max(1);
+            let next = left.iter().position(|(_, weight)| match at.checked_sub(*weight) {
+                Some(rest) => {
+                    at = rest;
+                    false
+                }
+                None => true,
+            });
+            order.push(left.remove(next.unwrap_or(0)).0); // Only weights of 0 are left.
+        }
+        order
     }
 }
 
@@ -141,15 +149,16 @@ impl<T> Arm for SendArm<'_, T> {
 struct Select<'a, 'b> {
     arms: &'a mut [&'b mut dyn Arm],
     claim: Claim,
-    first: usize,
+    /// The arms by number; empty: as they are.
+    order: Vec<usize>,
 }
 
 impl Op for Select<'_, '_> {
     type Out = usize;
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<usize> {
-        let n = self.arms.len();
-        for i in (0..n).map(|i| (i + self.first) % n) {
+        for k in 0..self.arms.len() {
+            let i = self.order.get(k).copied().unwrap_or(k);
             if self.claim.is_taken() {
                 break; // A receiver took one of the offers.
             }
@@ -190,7 +199,7 @@ pub fn select_arms(
     for arm in &mut *arms {
         arm.arm(&claim);
     }
-    let mut select = Select { first: order.first(arms.len()), arms, claim };
+    let mut select = Select { order: order.draw(arms.len()), arms, claim };
     let site = Site::new(WaitKind::Select, None);
     match limit {
         None => ctx.block(site, &mut select).map(Some),
