@@ -124,6 +124,9 @@ impl<'a, T> SendArm<'a, T> {
     }
 
     pub fn take(self) -> Result<(), SendError<T>> {
+        if let Some(op) = self.op {
+            op.finish();
+        }
         self.out.unwrap_or(Ok(()))
     }
 }
@@ -215,7 +218,8 @@ pub fn select_arms(
 /// The context is always an arm: the macro's value is `Result<R, Stop>`, where `R` is the value of
 /// the branches. Exactly one operation happens; values of sends that did not happen are dropped, or
 /// come back in the error if their channel is closed. A closed channel is ready: its branch gets the
-/// error.
+/// error. A channel with an overflow policy other than `Block` is always ready to be sent into, as it
+/// is for [`send`](crate::channel::Sender::send).
 ///
 /// * `recv(rx) -> m => ..` : `m` is a `Result<T, RecvError>`;
 /// * `send(tx, value) -> r => ..` : `r` is a `Result<(), SendError<T>>`;

@@ -23,13 +23,6 @@ pub(super) struct Shared<T> {
 
 pub(super) type OnDrop<T> = Arc<dyn Fn(T) + Send + Sync>;
 
-/// What became of a value that was sent without waiting.
-enum Pushed<T> {
-    Yes,
-    /// Made room by dropping something, perhaps the value itself.
-    Dropped(T),
-}
-
 impl<T> Shared<T> {
     pub(super) fn new(
         capacity: usize,
@@ -72,29 +65,45 @@ impl<T> Shared<T> {
     /// Sends if that needs no waiting. What the policy drops is given to `on_drop`.
     #[inline]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let rank = match &self.overflow {
-            Overflow::DropLowest(priority) => Some(priority(&value)),
-            _ => None,
-        };
-        let pushed = self.with(|state, wakes| {
-            if state.refuses() {
-                return Err(TrySendError::Closed(value));
-            }
-            if state.has_room() {
-                state.ranks.extend(rank);
-                state.push(value, wakes);
-                return Ok(Pushed::Yes);
-            }
-            self.overflow(state, value, rank, wakes)
-        });
-        match pushed {
-            Ok(Pushed::Yes) => Ok(()),
-            Ok(Pushed::Dropped(victim)) => {
+        let rank = self.rank(&value);
+        match self.with(|state, wakes| self.put(state, value, rank, wakes)) {
+            Ok(None) => Ok(()),
+            Ok(Some(victim)) => {
                 self.dropped(victim);
                 Ok(())
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// The priority of a value under `DropLowest`. The user's code: no lock is held.
+    #[inline]
+    pub(super) fn rank(&self, value: &T) -> Option<i64> {
+        match &self.overflow {
+            Overflow::DropLowest(priority) => Some(priority(value)),
+            _ => None,
+        }
+    }
+
+    /// Puts a value into the queue by the rules of the policy, and returns what it dropped for that,
+    /// perhaps the value itself.
+    #[inline]
+    pub(super) fn put(
+        &self,
+        state: &mut State<T>,
+        value: T,
+        rank: Option<i64>,
+        wakes: &mut Wakes,
+    ) -> Result<Option<T>, TrySendError<T>> {
+        if state.refuses() {
+            return Err(TrySendError::Closed(value));
+        }
+        if state.has_room() {
+            state.ranks.extend(rank);
+            state.push(value, wakes);
+            return Ok(None);
+        }
+        self.overflow(state, value, rank, wakes)
     }
 
     /// The channel is full: what its policy does.
@@ -105,7 +114,7 @@ impl<T> Shared<T> {
         value: T,
         rank: Option<i64>,
         wakes: &mut Wakes,
-    ) -> Result<Pushed<T>, TrySendError<T>> {
+    ) -> Result<Option<T>, TrySendError<T>> {
         let victim = match (&self.overflow, rank) {
             (Overflow::Block | Overflow::Reject, _) => {
                 state.counts.rejected += 1;
@@ -121,11 +130,11 @@ impl<T> Shared<T> {
             state.queue.remove(i)
         }) else {
             state.counts.sent += 1;
-            return Ok(Pushed::Dropped(value));
+            return Ok(Some(value));
         };
         state.ranks.extend(rank);
         state.push(value, wakes);
-        Ok(Pushed::Dropped(victim))
+        Ok(Some(victim))
     }
 
     #[inline]
@@ -152,7 +161,7 @@ impl<T> Shared<T> {
     }
 
     /// Hands a value that nobody will receive to `on_drop`. No lock is held.
-    fn dropped(&self, value: T) {
+    pub(super) fn dropped(&self, value: T) {
         if let Some(on_drop) = &self.on_drop {
             on_drop(value);
         }
