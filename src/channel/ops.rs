@@ -123,7 +123,10 @@ impl<T> Op for SendOp<'_, T> {
                         Ok(())
                     }
                     Err(TrySendError::Closed(value)) => Err(SendError::Closed(value)),
-                    Err(TrySendError::Full(value)) => Err(SendError::Full(value)),
+                    Err(TrySendError::Full(value)) => {
+                        state.counts.rejected += 1;
+                        Err(SendError::Full(value))
+                    }
                 });
             }
             *offer = state.offer(unsent, waiter, claim.as_ref(), wakes);

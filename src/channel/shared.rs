@@ -62,11 +62,19 @@ impl<T> Shared<T> {
         matches!(self.overflow, Overflow::Block)
     }
 
-    /// Sends if that needs no waiting. What the policy drops is given to `on_drop`.
+    /// Sends if that needs no waiting. What the policy drops is given to `on_drop`. With
+    /// `before_waiting` a full channel that blocks has not refused the value yet.
     #[inline]
-    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    pub(super) fn try_send(&self, value: T, before_waiting: bool) -> Result<(), TrySendError<T>> {
         let rank = self.rank(&value);
-        match self.with(|state, wakes| self.put(state, value, rank, wakes)) {
+        let put = self.with(|state, wakes| {
+            let put = self.put(state, value, rank, wakes);
+            if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
+                state.counts.rejected += 1;
+            }
+            put
+        });
+        match put {
             Ok(None) => Ok(()),
             Ok(Some(victim)) => {
                 self.dropped(victim);
@@ -116,10 +124,7 @@ impl<T> Shared<T> {
         wakes: &mut Wakes,
     ) -> Result<Option<T>, TrySendError<T>> {
         let victim = match (&self.overflow, rank) {
-            (Overflow::Block | Overflow::Reject, _) => {
-                state.counts.rejected += 1;
-                return Err(TrySendError::Full(value));
-            }
+            (Overflow::Block | Overflow::Reject, _) => return Err(TrySendError::Full(value)),
             (Overflow::DropNewest, _) => None,
             (Overflow::DropOldest, _) => Some(0),
             (Overflow::DropLowest(_), rank) => lowest(&state.ranks, rank.unwrap_or(i64::MIN)),
@@ -155,7 +160,7 @@ impl<T> Shared<T> {
     pub(super) fn spin_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let full = self.capacity;
         if spin(|| self.ready.load(Ordering::Relaxed) < full) {
-            return self.try_send(value);
+            return self.try_send(value, true);
         }
         Err(TrySendError::Full(value))
     }

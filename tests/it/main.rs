@@ -5,6 +5,7 @@
 mod channel;
 mod context;
 mod oneshot;
+mod select;
 mod semaphore;
 mod time;
 
