@@ -157,13 +157,23 @@ impl<T> State<T> {
     }
 
     /// Registers a receiver that found nothing.
-    pub(super) fn enter(&mut self, place: &mut Place, waiter: &Arc<Waiter>, commits: bool) {
+    pub(super) fn enter(
+        &mut self,
+        place: &mut Place,
+        waiter: &Arc<Waiter>,
+        commits: bool,
+        wakes: &mut Wakes,
+    ) {
         if commits && !place.is_taken() {
             self.committed += 1;
             self.count_places();
         }
         self.counts.empty();
-        self.receivers.enter(place, waiter);
+        let in_vain = self.receivers.enter(place, waiter);
+        // A `select` may have been told of its own offer, which is of use to others only.
+        if in_vain && self.offers.len() != 0 && !self.closed && self.offers.any_open() {
+            self.receivers.notify_other(place, wakes);
+        }
     }
 
     /// Takes a receiver off the list; the caller passes the baton.
