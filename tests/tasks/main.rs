@@ -135,8 +135,12 @@ impl Counted {
     #[track_caller]
     pub(crate) fn all_gone(&self) -> usize {
         let made = self.made.load(Ordering::SeqCst);
-        assert_eq!(self.dropped.load(Ordering::SeqCst), made, "dropped / made");
+        assert_eq!(self.dropped(), made, "dropped / made");
         made
+    }
+
+    pub(crate) fn dropped(&self) -> usize {
+        self.dropped.load(Ordering::SeqCst)
     }
 }
 
