@@ -127,12 +127,25 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     fn call_another(&self, start: &dyn Start) {
         let name = self.name.as_deref().unwrap_or("scope");
         if let Err(e) = start.start(name) {
-            let mut state = self.state.lock();
-            state.threads -= 1;
-            state.coming = false;
-            drop(state);
             log::error!("ironsys: scope `{name}` cannot start a thread: {e}");
             self.cancel.cancel_with(format!("scope `{name}` cannot start a thread: {e}"));
+            // Perhaps no thread will ever come for what is queued, and somebody waits for it.
+            let (tasks, daemons) = {
+                let mut state = self.state.lock();
+                state.threads -= 1;
+                state.coming = false;
+                state.unserved |= !state.tasks.is_empty() || !state.daemons.is_empty();
+                (std::mem::take(&mut state.tasks), std::mem::take(&mut state.daemons))
+            };
+            tasks.into_iter().chain(daemons).for_each(|job| self.guard(|| drop(job)));
+        }
+    }
+
+    /// Runs what runs code of the user's outside of a task: a panic there, in the `drop` of a value
+    /// or a closure, is a panic of the scope, and must not keep a thread from its books.
+    fn guard(&self, f: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(f) {
+            self.fail(Failure::Panic(payload), "the drop of a value");
         }
     }
 
@@ -211,11 +224,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         let Found { job, daemon, .. } = found;
         // Nothing new begins once the scope has stopped; whoever waits for the task is told.
         let begins = !self.ctx.is_stopped();
-        if begins {
-            job(&Scope::new(self, start), mark);
-        } else {
-            drop(job);
-        }
+        self.guard(|| if begins { job(&Scope::new(self, start), mark) } else { drop(job) });
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
         state.unserved |= !begins;
@@ -258,7 +267,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             self.look.store(true, Ordering::Relaxed);
             std::mem::take(&mut state.daemons)
         };
-        drop(too_late);
+        too_late.into_iter().for_each(|job| self.guard(|| drop(job)));
         self.wait(true);
         let (failure, unserved) = {
             let mut state = self.state.lock();
@@ -298,10 +307,11 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             }
         };
         self.cancel.cancel_with(why);
-        if let Some(Failure::Panic(payload)) = dropped {
-            let text = panics::message(&*payload);
+        if let Some(Failure::Panic(payload)) = &dropped {
+            let text = panics::message(&**payload);
             log::error!("ironsys: {who} panicked too: {text}");
         }
+        panics::discard(dropped);
     }
 
     /// What a task that failed tells whoever waits for it: the reason is the scope's to return.
@@ -329,12 +339,13 @@ impl<'env, E> State<'env, E> {
         room
     }
 
-    /// The next task for a thread at work; `None` takes the thread off the count.
+    /// The next task for a thread at work; `None` takes the thread off the count. A thread that came
+    /// for a daemon may find the limit's share of tasks at work.
     fn next(&mut self, limit: usize, daemons: bool) -> Option<Found<'env, E>> {
         let first = if daemons { self.daemons.pop_front() } else { None };
         let (job, daemon) = match first {
             Some(job) => (job, true),
-            None => match self.tasks.pop_front() {
+            None => match (self.running < limit).then(|| self.tasks.pop_front()).flatten() {
                 Some(job) => (job, false),
                 None => {
                     self.threads -= 1;
