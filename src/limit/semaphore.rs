@@ -47,6 +47,12 @@ struct Shared {
 }
 
 impl Shared {
+    /// Takes permits if they are free and nobody waits for them.
+    #[inline]
+    fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
+        self.line.lock().take(permits)
+    }
+
     /// Runs one critical section, then wakes whom it chose.
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut Line, &mut Wakes) -> R) -> R {
@@ -113,7 +119,7 @@ impl Semaphore {
     #[inline]
     pub fn acquire(&self, ctx: &Context, permits: usize) -> Result<Permit, AcquireError> {
         ctx.check()?;
-        let taken = self.shared.line.lock().take(permits);
+        let taken = self.shared.take(permits);
         match taken {
             Ok(()) => Ok(self.permit(permits)),
             Err(_) => self.acquire_slow(ctx, permits),

@@ -14,8 +14,9 @@ mod registry;
 mod thread;
 mod tree;
 
+pub use crate::wait::WaitKind;
 pub use ledger::Ledger;
 pub use registry::{Registry, tasks};
 pub use tree::{Task, TaskKind, Tasks, Waiting};
 
-pub(crate) use thread::{Running, TaskId, begin, current};
+pub(crate) use thread::{Mark, TaskId, begin, current};

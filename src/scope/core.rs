@@ -2,7 +2,7 @@
 
 use super::handle::Scope;
 use crate::context::{Canceller, Context, Op, Stop};
-use crate::observe::TaskId;
+use crate::observe::{Mark, TaskId};
 use crate::panics;
 use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
 use crate::time::Token;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 /// A task that has not been run: it stores its own result, catches its own panic, and when dropped
 /// instead says so to whoever waits for it.
-pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>) + Send + 'env>;
+pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>, &mut Mark) + Send + 'env>;
 
 /// How a scope failed.
 pub(super) enum Failure<E> {
@@ -153,11 +153,12 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
     /// for each.
     pub(super) fn serve(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         loop {
             let mut next = self.arrive();
             let worked = next.is_some();
             while let Some(found) = next {
-                next = self.perform(start, found, true);
+                next = self.perform(start, found, true, &mut mark);
             }
             if !worked {
                 return;
@@ -181,20 +182,22 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             return false;
         }
         {
-            let mut state = self.state.lock();
+            let mut state = self.state.lock(); // loom: unreached: a model never spins.
             if state.coming || !state.take_place(self.limit) {
                 return false;
             }
             state.coming = true;
             let work = !state.tasks.is_empty() || !state.daemons.is_empty();
+            // loom: unreached: a model never spins.
             self.look.store(work || state.ended, Ordering::Relaxed);
         }
-        spin(|| self.look.load(Ordering::Relaxed));
+        spin(|| self.look.load(Ordering::Relaxed)); // loom: unreached: a model never spins.
         true
     }
 
     /// The owner helps while there is room for one more at work.
     fn help(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         let mut next = {
             let mut state = self.state.lock();
             if !state.take_place(self.limit) {
@@ -203,7 +206,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             state.next(self.limit, false)
         };
         while let Some(found) = next {
-            next = self.perform(start, found, false);
+            next = self.perform(start, found, false, &mut mark);
         }
     }
 
@@ -213,6 +216,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         start: &dyn Start,
         found: Found<'env, E>,
         daemons: bool,
+        mark: &mut Mark,
     ) -> Option<Found<'env, E>> {
         if found.call_another {
             self.call_another(start);
@@ -220,7 +224,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         let Found { job, daemon, .. } = found;
         // Nothing new begins once the scope has stopped; whoever waits for the task is told.
         let begins = !self.ctx.is_stopped();
-        self.guard(|| if begins { job(&Scope::new(self, start)) } else { drop(job) });
+        self.guard(|| if begins { job(&Scope::new(self, start), mark) } else { drop(job) });
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
         state.unserved |= !begins;
@@ -382,6 +386,7 @@ impl<E> Op for Ended<'_, '_, E> {
     }
 
     fn withdraw(&mut self) -> Option<()> {
+        // loom: unreached: the end of a scope cannot be given up.
         self.core.state.lock().owner.leave(&mut self.place);
         None
     }

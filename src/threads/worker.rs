@@ -61,14 +61,17 @@ pub(super) fn live(shared: &Arc<Shared>, number: u64, first: Job) {
         if !shared.become_idle(&me) {
             break;
         }
+        let mut until = shared.clock.now().checked_add(shared.keep_alive);
         job = loop {
             if let Some(job) = me.take() {
                 break job;
             }
-            let until = shared.clock.now().checked_add(shared.keep_alive);
             let woken = me.waiter.wait(&shared.clock, until, &site);
             if !woken && shared.leave_idle(&me) {
                 break Job::Quit; // Nobody needed this thread for long enough.
+            }
+            if !woken {
+                until = None; // Somebody has taken it off the list: the job is on its way.
             }
         };
     }

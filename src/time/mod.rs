@@ -14,7 +14,7 @@ mod virtual_clock;
 
 pub use clock::Clock;
 pub use virtual_clock::{Participant, VirtualClock};
-pub(crate) use virtual_clock::{Seat, Token, Virtual, seats};
+pub(crate) use virtual_clock::{Token, Virtual, seats};
 
 pub(crate) use clock::Wake;
 pub(crate) use timers::Alarm;

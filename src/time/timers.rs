@@ -49,6 +49,7 @@ impl Timers {
             if let Err(e) = thread::spawn("ironsys-timer", move || timers.serve()) {
                 // Without the thread hooks on deadlines run late, at the next look at the context.
                 log::error!("ironsys: no timer thread: {e}");
+                // loom: unreached: a model always has a thread to give.
                 this.state.lock().served = false;
             }
         } else if earliest {

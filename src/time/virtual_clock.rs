@@ -194,7 +194,7 @@ impl Virtual {
     fn take_first(&self, state: &mut State, target: u64) -> Option<Ring> {
         let first = state.alarms.first_entry()?;
         let at = first.key().0.saturating_duration_since(self.start).as_nanos();
-        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let at = u64::try_from(at).ok()?; // Beyond the end of time: never.
         if at > target {
             return None;
         }
@@ -213,7 +213,8 @@ impl Virtual {
     pub(super) fn call_at(this: &Arc<Virtual>, when: Instant, call: Call) -> Alarm {
         let alarm = Virtual::add(this, when, Ring::Call(call));
         if this.now() >= when {
-            this.fire_first_until(this.nanos()); // Its time came before it was in the queue.
+            // Its time came before it was in the queue; others may be due before it.
+            while this.fire_first_until(this.nanos()) {}
         }
         alarm
     }
@@ -255,15 +256,26 @@ impl Virtual {
         }
     }
 
-    /// Moves to the next deadline if still nobody is at work.
-    pub(crate) fn jump(&self) {
+    /// Moves to the next deadline if still nobody is at work. `true` if a hook has run: it may have
+    /// waited, on this thread, and so have taken a wake-up that was not meant for it.
+    pub(crate) fn jump(&self) -> bool {
         let mut state = self.state.lock();
         if state.busy != 0 {
-            return;
+            return false;
         }
         let ring = self.take_first(&mut state, u64::MAX);
         drop(state);
-        Ring::fire(ring);
+        match ring {
+            None => false,
+            Some(Ring::Wake(thread)) => {
+                thread.wake();
+                false
+            }
+            Some(Ring::Call(call)) => {
+                call();
+                true
+            }
+        }
     }
 }
 

@@ -10,8 +10,9 @@ mod queue;
 mod site;
 mod waiter;
 
-pub use site::WaitKind;
-
 pub(crate) use queue::{Place, WaitQueue, Wakes};
 pub(crate) use site::Site;
+// Public as `observe::WaitKind`.
+#[allow(unreachable_pub)]
+pub use site::WaitKind;
 pub(crate) use waiter::Waiter;

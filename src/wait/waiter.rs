@@ -21,6 +21,15 @@ struct Parked {
     uncounted: Option<(Arc<Virtual>, usize)>,
 }
 
+impl Parked {
+    /// Puts the thread back into the virtual clock's count.
+    fn count_again(&mut self) {
+        if let Some((time, seats)) = self.uncounted.take() {
+            time.unpark(seats);
+        }
+    }
+}
+
 crate::sync::thread_local_in_build! {
     static MINE: Arc<Waiter> = Arc::new(Waiter::new());
 }
@@ -47,9 +56,7 @@ impl Waiter {
         if std::mem::replace(&mut state.woken, true) {
             return;
         }
-        if let Some((time, seats)) = state.uncounted.take() {
-            time.unpark(seats);
-        }
+        state.count_again();
         drop(state);
         #[cfg(not(ironsys_bug = "notify_before_flag"))]
         self.woken.notify_one();
@@ -114,17 +121,19 @@ impl Waiter {
                 break true;
             }
             if deadline.is_some_and(|at| time.now() >= at) {
-                if let Some((time, seats)) = state.uncounted.take() {
-                    time.unpark(seats);
-                }
+                state.count_again();
                 break false;
             }
             if state.uncounted.is_none() {
                 state.uncounted = Some((time.clone(), mine));
                 if time.park(mine) {
                     drop(state);
-                    time.jump();
+                    let hook_ran = time.jump();
                     state = self.state.lock();
+                    if hook_ran {
+                        state.count_again();
+                        break true; // The flag may be gone: let the caller look.
+                    }
                     continue;
                 }
             }

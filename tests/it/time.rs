@@ -3,7 +3,7 @@
 use crate::until;
 use ironsys::time::VirtualClock;
 use ironsys::{Canceller, Context, Stop, channel};
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -108,14 +108,17 @@ fn an_automatic_clock_does_not_jump_past_a_message_on_its_way() {
     let (ctx, _cancel) = on(&time);
     let (tx, rx) = channel::bounded::<u32>(1);
     let start = time.now();
+    let both_counted = Barrier::new(2);
     thread::scope(|s| {
         let _me = time.participate();
         s.spawn(|| {
             let _me = time.participate();
+            both_counted.wait();
             for i in 0..200 {
                 tx.send(&ctx, i).unwrap();
             }
         });
+        both_counted.wait();
         let soon = ctx.with_timeout(SECOND);
         for i in 0..200 {
             assert_eq!(rx.recv(&soon), Ok(i)); // Never a time-out: the sender is at work.

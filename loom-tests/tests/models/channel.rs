@@ -1,9 +1,8 @@
 //! Channels with a buffer: no message is lost, doubled or left lying while somebody waits for it.
 
-use crate::{SOON, join, join_all, spawn, timed};
+use crate::{SOON, join, join_all, model, spawn, timed};
 use ironsys::Context;
 use ironsys::channel::{self, Overflow, RecvError, SendError};
-use ironsys::testing::{Model, model};
 
 /// Two messages through one place: the sender blocks, the receiver blocks, the end is seen.
 #[test]
@@ -24,7 +23,7 @@ fn handoff() {
 /// A blocked receive ends by the cancel alone.
 #[test]
 fn recv_vs_cancel() {
-    Model::new("channel::recv_vs_cancel").bound(3).check(|| {
+    model("channel::recv_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let (tx, rx) = channel::bounded::<u32>(1);
         let receiver = spawn(move || rx.recv(&ctx));

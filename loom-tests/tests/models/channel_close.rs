@@ -1,14 +1,13 @@
 //! The end of a channel: closed, or one side gone.
 
-use crate::{Count, join, join_all, spawn};
+use crate::{Count, join, join_all, model, spawn};
 use ironsys::Context;
 use ironsys::channel::{self, RecvError, SendError, TrySendError};
-use ironsys::testing::{Model, model};
 
 /// Close against a blocked receive: it ends, and what was queued before is still received.
 #[test]
 fn close_vs_recv() {
-    Model::new("channel_close::close_vs_recv").check(|| {
+    model("channel_close::close_vs_recv", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         let receiver = spawn(move || (rx.recv(&ctx), rx.recv(&ctx)));

@@ -1,14 +1,8 @@
 //! The tree of contexts: every stop arrives, once, whatever comes and goes meanwhile.
 
-use crate::{Count, SOON, join, join_all, spawn, timed};
+use crate::{Count, SOON, join, join_all, model, spawn, timed};
 use ironsys::sync::Arc;
-use ironsys::testing::Model;
 use ironsys::{Context, Stop};
-
-/// Small models: one preemption more than the others.
-fn small(name: &str) -> Model {
-    Model::new(name).bound(3)
-}
 
 fn reason(stop: &Stop) -> Option<&str> {
     stop.cause().map(|cause| cause.reason())
@@ -17,7 +11,7 @@ fn reason(stop: &Stop) -> Option<&str> {
 /// A closure that is being registered while the context stops runs exactly once.
 #[test]
 fn on_stop_exactly_once() {
-    small("context::on_stop_exactly_once").check(|| {
+    model("context::on_stop_exactly_once", || {
         let (ctx, cancel) = Context::root();
         let calls = Count::default();
         let canceller = spawn(move || cancel.cancel());
@@ -35,7 +29,7 @@ fn on_stop_exactly_once() {
 /// A closure that is taken back while the context stops has run once or never will.
 #[test]
 fn on_stop_or_removed() {
-    small("context::on_stop_or_removed").check(|| {
+    model("context::on_stop_or_removed", || {
         let (ctx, cancel) = Context::root();
         let owned = Count::default();
         let guard = ctx.on_stop({
@@ -54,7 +48,7 @@ fn on_stop_or_removed() {
 /// A child and a grandchild made while the root is cancelled, the one between dropped.
 #[test]
 fn child_vs_cancel() {
-    small("context::child_vs_cancel").check(|| {
+    model("context::child_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let canceller = spawn(move || cancel.cancel_with("root"));
         let (child, _c) = ctx.with_cancel();
@@ -69,7 +63,7 @@ fn child_vs_cancel() {
 /// Two cancels of one context: one of them did it, and its reason stays.
 #[test]
 fn two_cancels_one_winner() {
-    small("context::two_cancels_one_winner").check(|| {
+    model("context::two_cancels_one_winner", || {
         let (ctx, cancel) = Context::root();
         let other = cancel.clone();
         let other = spawn(move || other.cancel_with("other"));
@@ -84,7 +78,7 @@ fn two_cancels_one_winner() {
 /// A parent and its child cancelled at once: both are stopped, each for a reason it was given.
 #[test]
 fn parent_vs_child_cancel() {
-    small("context::parent_vs_child_cancel").check(|| {
+    model("context::parent_vs_child_cancel", || {
         let (ctx, cancel) = Context::root();
         let (child, cancel_child) = ctx.with_cancel();
         let other = spawn(move || cancel_child.cancel_with("child"));
@@ -98,7 +92,7 @@ fn parent_vs_child_cancel() {
 /// What happened before the cancel is seen by whoever sees the cancel.
 #[test]
 fn cancel_publishes() {
-    small("context::cancel_publishes").check(|| {
+    model("context::cancel_publishes", || {
         let (ctx, cancel) = Context::root();
         let data = Count::default();
         let canceller = spawn({
@@ -118,7 +112,7 @@ fn cancel_publishes() {
 /// A thread that waits for the stop wakes, without a deadline.
 #[test]
 fn wait_vs_cancel() {
-    small("context::wait_vs_cancel").check(|| {
+    model("context::wait_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let child = ctx.with_cancel().0;
         let waiter = spawn(move || child.wait_stopped());
@@ -165,7 +159,7 @@ fn sleep_vs_cancel() {
 /// A sleep for ever wakes by the cancel alone.
 #[test]
 fn endless_sleep_vs_cancel() {
-    small("context::endless_sleep_vs_cancel").check(|| {
+    model("context::endless_sleep_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let sleeper = spawn(move || ctx.sleep(std::time::Duration::MAX));
         cancel.cancel();
@@ -176,7 +170,7 @@ fn endless_sleep_vs_cancel() {
 /// A merged context made while its second parent stops.
 #[test]
 fn merge_vs_cancel() {
-    small("context::merge_vs_cancel").check(|| {
+    model("context::merge_vs_cancel", || {
         let (a, cancel_a) = Context::root();
         let (b, cancel_b) = Context::root();
         let canceller = spawn(move || cancel_b.cancel_with("b"));
@@ -193,7 +187,7 @@ fn merge_vs_cancel() {
 /// Both parents of a merged context stop at once while somebody waits under it.
 #[test]
 fn merge_two_cancels() {
-    Model::new("context::merge_two_cancels").check(|| {
+    model("context::merge_two_cancels", || {
         let (a, cancel_a) = Context::root();
         let (b, cancel_b) = Context::root();
         let both = Context::merge(&a, &b);
@@ -211,7 +205,7 @@ fn merge_two_cancels() {
 /// The last handle of a child goes while its parent stops: nothing is left linked, nothing leaks.
 #[test]
 fn last_handle_dropped_vs_cancel() {
-    small("context::last_handle_dropped_vs_cancel").check(|| {
+    model("context::last_handle_dropped_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let child = ctx.with_cancel().0;
         let grandchild = child.with_cancel().0;
@@ -226,7 +220,7 @@ fn last_handle_dropped_vs_cancel() {
 /// Both parents of a merged context go while it is dropped itself.
 #[test]
 fn merged_dropped_vs_parents() {
-    Model::new("context::merged_dropped_vs_parents").check(|| {
+    model("context::merged_dropped_vs_parents", || {
         let (a, cancel_a) = Context::root();
         let (b, cancel_b) = Context::root();
         let both = Context::merge(&a, &b);
@@ -240,7 +234,7 @@ fn merged_dropped_vs_parents() {
 /// Cleaning up under a shield is not disturbed by the cancel that made it necessary.
 #[test]
 fn shielded_vs_cancel() {
-    small("context::shielded_vs_cancel").check(|| {
+    model("context::shielded_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let canceller = spawn(move || cancel.cancel());
         let shield = ctx.shielded(std::time::Duration::from_secs(3600));
@@ -254,7 +248,7 @@ fn shielded_vs_cancel() {
 /// A closure that panics does not keep the others from being called.
 #[test]
 fn on_stop_panics() {
-    small("context::on_stop_panics").check(|| {
+    model("context::on_stop_panics", || {
         let (ctx, cancel) = Context::root();
         let calls = Count::default();
         let bad =

@@ -1,14 +1,13 @@
 //! Borrowed work lent to threads that may come late: the crate's one unsafe file.
 
-use crate::{join, join_all, spawn};
+use crate::{join, join_all, model, spawn};
 use ironsys::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering};
 use ironsys::testing::inner::Gate;
-use ironsys::testing::{Model, model};
 
 /// A thread that comes when the gate is shut touches nothing.
 #[test]
 fn gate_late_runner() {
-    Model::new("gate::gate_late_runner").bound(3).check(|| {
+    model("gate::gate_late_runner", || {
         let gone = Arc::new(AtomicBool::new(false));
         let runs = AtomicUsize::new(0);
         let work = || {

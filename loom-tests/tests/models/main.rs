@@ -7,12 +7,21 @@
 mod channel;
 mod channel_close;
 mod context;
+mod cpu;
 mod gate;
+mod joiner;
+mod observe;
+mod oneshot;
+mod pool;
 mod rendezvous;
+mod scope;
 mod select;
+mod semaphore;
+mod threads;
 mod time;
 mod waiter;
 
+use ironsys::Stop;
 use ironsys::sync::thread::{self, JoinHandle};
 use ironsys::sync::{Arc, AtomicUsize, Ordering};
 use ironsys::testing::Model;
@@ -43,14 +52,41 @@ impl Count {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    /// One more is inside; returns how many were.
+    fn enter(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
+/// A model of the usual size.
+fn model(name: &str, body: impl Fn() + Send + Sync + 'static) {
+    Model::new(name).bound(3).check(body);
+}
+
 /// A model with timed waits, the first two of which fire early or late.
 fn timed(name: &str) -> Model {
-    Model::new(name).choices(2)
+    Model::new(name).bound(3).choices(2)
+}
+
+/// What tasks fail with.
+#[derive(Debug, Clone, PartialEq)]
+enum Oops {
+    Boom,
+    Stopped(Stop),
+}
+
+impl From<Stop> for Oops {
+    fn from(stop: Stop) -> Self {
+        Oops::Stopped(stop)
+    }
 }
 
 /// A deadline that comes soon on real threads, and at any moment in a model.

@@ -1,14 +1,13 @@
 //! Channels without a buffer: a send and a receive happen together or not at all.
 
-use crate::{SOON, join, join_all, spawn, timed};
+use crate::{SOON, join, join_all, model, spawn, timed};
 use ironsys::Context;
 use ironsys::channel::{self, RecvError, SendError, TrySendError};
-use ironsys::testing::{Model, model};
 
 /// Whoever comes first waits for the other.
 #[test]
 fn handoff() {
-    Model::new("rendezvous::handoff").check(|| {
+    model("rendezvous::handoff", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(0);
         let sender = spawn({
@@ -42,7 +41,7 @@ fn send_vs_cancel() {
 /// A receiver that a sender has counted on takes the value, also if it is cancelled meanwhile.
 #[test]
 fn recv_vs_cancel() {
-    Model::new("rendezvous::recv_vs_cancel").check(|| {
+    model("rendezvous::recv_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let (tx, rx) = channel::bounded(0);
         let receiver = spawn(move || rx.recv(&ctx));
@@ -95,7 +94,7 @@ fn send_vs_deadline() {
 /// Close against a blocked send.
 #[test]
 fn close_vs_send() {
-    Model::new("rendezvous::close_vs_send").bound(3).check(|| {
+    model("rendezvous::close_vs_send", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(0);
         let sender = spawn(move || tx.send(&ctx, 1));

@@ -1,8 +1,7 @@
 //! `select!`: exactly one arm happens, and what the others were told is passed on.
 
-use crate::{SOON, join, join_all, spawn, timed};
+use crate::{SOON, join, join_all, model, spawn, timed};
 use ironsys::channel::{self, RecvError};
-use ironsys::testing::{Model, model};
 use ironsys::{Context, select};
 
 /// Two receiving arms, one message on each: two selects get both.
@@ -196,7 +195,7 @@ fn send_vs_default() {
 /// A channel that closes is ready, for a receiving and for a sending arm.
 #[test]
 fn close_is_ready() {
-    Model::new("select::close_is_ready").check(|| {
+    model("select::close_is_ready", || {
         let (ctx, _cancel) = Context::root();
         let (ta, a) = channel::bounded::<u32>(1);
         let (tb, b) = channel::bounded(0);

@@ -1,7 +1,6 @@
 //! Clocks: time by hand, the autojump, and the timer thread of a system clock.
 
-use crate::{Count, SOON, join, join_all, spawn, timed};
-use ironsys::testing::Model;
+use crate::{Count, SOON, join, join_all, model, spawn, timed};
 use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop, channel};
 use std::time::Duration;
@@ -11,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The time passes the deadline of a thread that is just going to sleep: it wakes all the same.
 #[test]
 fn virtual_clock_advance_vs_park() {
-    Model::new("time::virtual_clock_advance_vs_park").bound(3).check(|| {
+    model("time::virtual_clock_advance_vs_park", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let short = ctx.with_timeout(SECOND);
@@ -25,7 +24,7 @@ fn virtual_clock_advance_vs_park() {
 /// Two sleepers, woken by two advances in whatever order they fell asleep.
 #[test]
 fn virtual_clock_two_sleepers() {
-    Model::new("time::virtual_clock_two_sleepers").check(|| {
+    model("time::virtual_clock_two_sleepers", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let sleepers = [1, 2].map(|n| {
@@ -41,7 +40,7 @@ fn virtual_clock_two_sleepers() {
 /// A cancel reaches a thread parked on a clock that stands still.
 #[test]
 fn virtual_clock_cancel_vs_park() {
-    Model::new("time::virtual_clock_cancel_vs_park").bound(3).check(|| {
+    model("time::virtual_clock_cancel_vs_park", || {
         let time = VirtualClock::new();
         let (ctx, cancel) = Context::builder().clock(time.clock()).build();
         let sleeper = spawn(move || ctx.sleep(SECOND));
@@ -54,7 +53,7 @@ fn virtual_clock_cancel_vs_park() {
 /// The clock jumps when the last participant parks, not before, and each sleeps for its own time.
 #[test]
 fn autojump() {
-    Model::new("time::autojump").check(|| {
+    model("time::autojump", || {
         let time = VirtualClock::auto();
         let start = time.now();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
@@ -78,7 +77,7 @@ fn autojump() {
 /// clock does not jump over it to the deadline.
 #[test]
 fn autojump_vs_message() {
-    Model::new("time::autojump_vs_message").check(|| {
+    model("time::autojump_vs_message", || {
         let time = VirtualClock::auto();
         let start = time.now();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
@@ -101,7 +100,7 @@ fn autojump_vs_message() {
 /// A closure on a deadline of a virtual clock runs once or is taken back.
 #[test]
 fn virtual_clock_call_vs_drop() {
-    Model::new("time::virtual_clock_call_vs_drop").bound(3).check(|| {
+    model("time::virtual_clock_call_vs_drop", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).timeout(SECOND).build();
         let calls = Count::default();
@@ -137,7 +136,7 @@ fn timer_calls() {
 /// ends either way.
 #[test]
 fn timer_call_vs_drop() {
-    timed("time::timer_call_vs_drop").bound(3).check(|| {
+    timed("time::timer_call_vs_drop").check(|| {
         let (ctx, _cancel) = Context::root();
         let calls = Count::default();
         let guard = ctx.with_timeout(SOON).on_stop({

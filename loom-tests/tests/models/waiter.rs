@@ -1,6 +1,6 @@
 //! One parked thread and whoever wakes it.
 
-use crate::{SOON, join, join_all, spawn, timed};
+use crate::{SOON, join, join_all, model, spawn, timed};
 use ironsys::sync::{Arc, AtomicUsize, Ordering};
 use ironsys::testing::Model;
 use ironsys::testing::inner::Parking;
@@ -24,7 +24,7 @@ fn wake() {
 /// Of two wake-ups the second may be left over; the thread still wakes, and sees what both did.
 #[test]
 fn two_wakers() {
-    Model::new("waiter::two_wakers").bound(3).check(|| {
+    model("waiter::two_wakers", || {
         let parking = Parking::current();
         let done = Arc::new(AtomicUsize::new(0));
         let wakers = [1, 2].map(|n| {
@@ -45,7 +45,7 @@ fn two_wakers() {
 /// A time-out and a wake-up at once: either may win, and a wake-up that lost is remembered.
 #[test]
 fn wake_vs_timeout() {
-    timed("waiter::wake_vs_timeout").bound(3).check(|| {
+    timed("waiter::wake_vs_timeout").check(|| {
         let parking = Parking::current();
         let clock = Clock::system();
         let deadline = clock.now() + SOON;
@@ -64,7 +64,7 @@ fn wake_vs_timeout() {
 /// Looking at what a thread waits for while it goes to sleep.
 #[test]
 fn watch_vs_wait() {
-    Model::new("waiter::watch_vs_wait").bound(3).check(|| {
+    model("waiter::watch_vs_wait", || {
         let parking = Parking::current();
         let watcher = spawn({
             let parking = parking.clone();

@@ -1,0 +1,39 @@
+//! All cases, in the order in which they run.
+
+mod cancel;
+mod channel;
+mod pingpong;
+mod pool;
+mod rollup;
+mod scope;
+mod semaphore;
+
+use std::error::Error;
+
+use crate::harness::{Row, Settings};
+
+/// Measures a case. No rows if this machine lacks something, which is then said on stderr.
+pub(crate) type Measure = fn(&Settings) -> Result<Vec<Row>, Box<dyn Error>>;
+
+/// Name, what is done, and how.
+pub(crate) const ALL: &[(&str, &str, Measure)] = &[
+    ("channel_pair", "send then receive on one thread, capacity 256", channel::pair),
+    ("stream_cap256_1to1", "one sender to one receiver, capacity 256", channel::stream_1to1),
+    ("stream_cap256_4to4", "four senders to four receivers, capacity 256", channel::stream_4to4),
+    ("pingpong_two_cores", "a round trip between two cores, capacity 1", pingpong::two_cores),
+    ("pingpong_one_core", "a round trip on one core, capacity 1", pingpong::one_core),
+    ("pingpong_allocs", "allocations in a round trip, on one core and on two", pingpong::allocs),
+    ("cancel_64", "one cancel until 64 blocked receivers are joined", cancel::blocked),
+    ("ctx_check", "asking a context whether it is stopped", cancel::check),
+    ("scope_fresh_4", "a scope of 4 trivial tasks, new threads", scope::fresh_4),
+    ("scope_fresh_64_limit8", "64 trivial tasks on 8 new threads", scope::fresh_64),
+    ("scope_warm_4", "a scope of 4 trivial tasks, warm threads", scope::warm_4),
+    ("scope_warm_64_limit8", "64 trivial tasks on at most 8 warm threads", scope::warm_64),
+    ("scope_warm_1000_limit2", "1,000 trivial tasks on at most 2 warm threads", scope::warm_1000),
+    ("pool_noop", "no-op jobs through a pool of 2, queue of 1,024", pool::noop_2),
+    ("pool_noop_8workers", "no-op jobs through a pool of 8, queue of 1,024", pool::noop_8),
+    ("pool_latency", "submitting one job until its result is there", pool::latency),
+    ("semaphore_pair", "acquiring and releasing a free permit", semaphore::pair),
+    ("semaphore_try_pair", "trying to acquire, and releasing, a free permit", semaphore::try_pair),
+    ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
+];

@@ -1,0 +1,199 @@
+//! Our side of each case, and nothing else: the one file that knows the API of ironsys.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ironsys::channel::{self, Receiver, Sender};
+use ironsys::limit::Semaphore;
+use ironsys::pool::Pool;
+use ironsys::threads::ThreadCache;
+use ironsys::{Context, Stop};
+
+use crate::harness::{ns_each, us_each};
+use crate::tally::Tally;
+use crate::wires::Wire;
+
+// ===== context =====
+
+/// Nanoseconds for one check of a context that is not stopped and has no deadline.
+pub(crate) fn check(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    ns_each(n, || {
+        for _ in 0..n {
+            black_box(&ctx).check().expect("not stopped");
+        }
+    })
+}
+
+// ===== channel =====
+
+/// Our channel, on which every call is a cancel point.
+pub(crate) struct Ours;
+
+/// One end of a channel and the context under which it is used.
+#[derive(Clone)]
+pub(crate) struct Under<T> {
+    ctx: Context,
+    end: T,
+}
+
+impl Wire for Ours {
+    type Tx = Under<Sender<u64>>;
+    type Rx = Under<Receiver<u64>>;
+
+    fn open(capacity: usize) -> (Self::Tx, Self::Rx) {
+        let (ctx, _cancel) = Context::root();
+        let (tx, rx) = channel::bounded(capacity);
+        (Under { ctx: ctx.clone(), end: tx }, Under { ctx, end: rx })
+    }
+
+    fn send(tx: &Self::Tx, value: u64) {
+        tx.end.send(&tx.ctx, value).expect("receivers live");
+    }
+
+    fn recv(rx: &Self::Rx) -> Option<u64> {
+        rx.end.recv(&rx.ctx).ok()
+    }
+}
+
+/// From one cancel until `threads` threads blocked in a receive have been joined.
+pub(crate) fn cancel_blocked(threads: usize, settle: Duration) -> Duration {
+    let (ctx, cancel) = Context::root();
+    let (tx, rx) = channel::bounded::<u64>(1);
+    let ready = Barrier::new(threads + 1);
+    let took = thread::scope(|s| {
+        let all: Vec<_> = (0..threads)
+            .map(|_| {
+                s.spawn(|| {
+                    ready.wait();
+                    rx.recv(&ctx).is_err()
+                })
+            })
+            .collect();
+        ready.wait();
+        thread::sleep(settle);
+        let start = Instant::now();
+        cancel.cancel();
+        assert!(all.into_iter().all(|thread| thread.join().expect("no panic")));
+        start.elapsed()
+    });
+    drop(tx);
+    took
+}
+
+// ===== scope =====
+
+/// A root context, with or without warm threads.
+pub(crate) fn context(warm_threads: Option<usize>) -> Context {
+    match warm_threads {
+        None => Context::root().0,
+        Some(threads) => {
+            let cache = ThreadCache::new(threads);
+            Context::builder().value(cache).build().0
+        }
+    }
+}
+
+/// Microseconds for a scope of trivial tasks, each on a thread of its own.
+pub(crate) fn scope(ctx: &Context, tasks: u64, n: u64) -> f64 {
+    let hits = AtomicU64::new(0);
+    let each = us_each(n, || {
+        for _ in 0..n {
+            ironsys::scope(ctx, |s| {
+                for _ in 0..tasks {
+                    s.execute(|_| {
+                        hits.fetch_add(1, Ordering::Relaxed);
+                        Ok::<_, Stop>(())
+                    });
+                }
+                Ok(())
+            })
+            .expect("no task fails");
+        }
+    });
+    assert_eq!(hits.into_inner(), tasks * n);
+    each
+}
+
+/// Microseconds for a scope of trivial tasks on at most `limit` threads.
+pub(crate) fn scope_limited(ctx: &Context, tasks: u64, limit: usize, n: u64) -> f64 {
+    let hits = AtomicU64::new(0);
+    let each = us_each(n, || {
+        for _ in 0..n {
+            ironsys::scope::options()
+                .limit(limit)
+                .run(ctx, |s| {
+                    for _ in 0..tasks {
+                        s.execute(|_| {
+                            hits.fetch_add(1, Ordering::Relaxed);
+                            Ok::<_, Stop>(())
+                        });
+                    }
+                    Ok(())
+                })
+                .expect("no task fails");
+        }
+    });
+    assert_eq!(hits.into_inner(), tasks * n);
+    each
+}
+
+// ===== pool =====
+
+static TALLY: Tally = Tally::new();
+
+/// Nanoseconds a job for `n` jobs through a pool with a bounded queue, until all are done. As with the
+/// peers, nobody asks for the results.
+pub(crate) fn pool_noop(workers: usize, queue: usize, n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let pool = Pool::builder("bench").workers(workers).queue(queue).build().expect("valid");
+    let each = ns_each(n, || {
+        for i in 0..n {
+            pool.execute(&ctx, move |_| TALLY.add(i)).expect("open");
+        }
+        assert_eq!(pool.drain(&ctx).done, n);
+    });
+    assert_eq!(TALLY.take(), n * (n - 1) / 2);
+    each
+}
+
+/// Microseconds from submitting a job to an idle pool to having its result.
+pub(crate) fn pool_latency(workers: usize, n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let pool = Pool::builder("bench").workers(workers).queue(1024).build().expect("valid");
+    let mut sum = 0;
+    let each = us_each(n, || {
+        for i in 0..n {
+            let ticket = pool.submit(&ctx, move |_| i).expect("open");
+            sum += ticket.join(&ctx).expect("no panic");
+        }
+    });
+    assert_eq!(sum, n * (n - 1) / 2);
+    each
+}
+
+// ===== semaphore =====
+
+/// Nanoseconds for acquiring a free permit, as a cancel point, and giving it back.
+pub(crate) fn semaphore(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let semaphore = Semaphore::new(8);
+    ns_each(n, || {
+        for _ in 0..n {
+            drop(black_box(semaphore.acquire(&ctx, 1).expect("free")));
+        }
+    })
+}
+
+/// Nanoseconds for trying to acquire a free permit and giving it back.
+pub(crate) fn semaphore_try(n: u64) -> f64 {
+    let semaphore = Semaphore::new(8);
+    ns_each(n, || {
+        for _ in 0..n {
+            drop(black_box(semaphore.try_acquire(1).expect("free")));
+        }
+    })
+}
