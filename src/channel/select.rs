@@ -305,7 +305,7 @@ macro_rules! select {
                         ::core::result::Result::Ok($body)
                     } else
                 )* {
-                    ::core::result::Result::Ok($default)
+                    $default
                 }
             }
         };

@@ -30,12 +30,17 @@ fn the_first_error_wins_over_the_cancelled_of_its_siblings() {
 fn the_first_failure_stops_the_siblings_and_says_who_failed() {
     both(|ctx| {
         let heard = Mutex::new(None);
+        let (begun, has_begun) = channel::bounded(1);
         let result: Result<(), _> = scope(ctx, |s| {
             let _ = s.spawn(|ctx| {
+                begun.try_send(()).unwrap();
                 *heard.lock().unwrap() = Some(ctx.wait_stopped());
                 Ok(())
             });
-            let _ = s.named("bread").spawn(|_| Err::<(), _>(Error::Own(1)));
+            let _ = s.named("bread").spawn(|ctx| {
+                has_begun.recv(ctx).unwrap(); // Who has not begun hears nothing.
+                Err::<(), _>(Error::Own(1))
+            });
             Ok(())
         });
         assert_eq!(result, Err(Error::Own(1)));
