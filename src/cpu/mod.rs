@@ -16,7 +16,7 @@
 
 use crate::context::{Context, Stop};
 use crate::error::BuildError;
-use crate::panics::Panicked;
+use crate::panics::{self, Panicked};
 use crate::sync::{Mutex, catch_unwind, cpu::Cores, thread};
 use std::fmt;
 use std::panic::Location;
@@ -32,6 +32,9 @@ pub enum CpuError {
     #[error(transparent)]
     Panicked(#[from] Panicked),
 }
+
+/// Above this a "number of threads" is a mistake, and one that costs the machine dearly.
+const MAX_THREADS: usize = 1 << 12;
 
 /// Processors to compute on: rayon's process-wide pool, or one of its own. Cheap to clone.
 #[derive(Clone)]
@@ -49,7 +52,8 @@ impl Cpu {
     /// Starts a rayon pool with so many threads; they end some time after the last clone is dropped.
     ///
     /// # Errors
-    /// `threads`: 0, or the system has none left to give.
+    /// `name`: it holds a zero byte. `threads`: 0, or more than 4,096, or the system has none left to
+    /// give.
     ///
     /// ```
     /// use ironsys::{Context, cpu::Cpu};
@@ -60,12 +64,15 @@ impl Cpu {
     /// # Ok(()) }
     /// ```
     pub fn with_threads(name: impl Into<String>, threads: usize) -> Result<Self, BuildError> {
-        if threads == 0 {
-            return Err(BuildError::new("cpu", "threads", "must be at least 1, not 0"));
+        let (name, wrong) = (name.into(), |field, what| BuildError::new("cpu", field, what));
+        if name.contains('\0') {
+            return Err(wrong("name", "holds a zero byte".into()));
         }
-        Cores::own(threads, name.into())
-            .map(|cores| Cpu { cores })
-            .map_err(|e| BuildError::new("cpu", "threads", e))
+        if threads == 0 || threads > MAX_THREADS {
+            let problem = format!("must be between 1 and {MAX_THREADS}, not {threads}");
+            return Err(wrong("threads", problem));
+        }
+        Cores::own(threads, name).map(|cores| Cpu { cores }).map_err(|e| wrong("threads", e))
     }
 
     /// Returns how many threads compute.
@@ -181,7 +188,7 @@ impl Cpu {
                     let mut failed = failed.lock();
                     if failed.is_some() { Some(e) } else { failed.replace(e) }
                 };
-                drop(late);
+                panics::discard(late);
             }
         });
         failed.into_inner().map_or(Ok(()), Err)
