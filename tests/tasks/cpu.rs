@@ -57,7 +57,7 @@ fn a_stop_is_noticed_at_the_edge_of_a_chunk() {
         assert_eq!(reason(&stop), "enough");
         // What each thread had begun, it has finished; no more.
         let done = done.into_inner();
-        assert!(done % 100 == 0 && done <= 100 * (cpu.threads() + 1), "{done}");
+        assert!(done.is_multiple_of(100) && done <= 100 * (cpu.threads() + 1), "{done}");
     });
 }
 

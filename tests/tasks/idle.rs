@@ -53,7 +53,7 @@ fn measured_alone() {
         thread::sleep(Duration::from_secs(2));
         let after = switches();
         assert_eq!(after, before);
-        assert!(after.len() >= 8 + 100 + 1, "{} threads", after.len());
+        assert!(after.len() > 8 + 100, "{} threads", after.len());
         cancel.cancel();
     });
     drop(hooks);

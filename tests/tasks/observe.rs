@@ -75,22 +75,22 @@ fn every_kind_of_wait_is_shown() {
         let (full, _keep) = channel::bounded::<u8>(1);
         full.try_send(1).unwrap();
         let (_tx, never) = channel::bounded::<u8>(1);
-        let slots = ironsys::limit::Semaphore::new(0);
+        let slots = ironsys::limit::Semaphore::new(2);
+        let _held = slots.try_acquire(1);
         let result = scope(ctx, |s| {
-            let _ = s.named("send").spawn(|ctx| Ok::<_, Error>(drop(full.send(ctx, 1))));
+            let _ = s.named("send").spawn(|ctx| Ok::<_, Error>(full.send(ctx, 1).is_ok()));
             let _ = s
                 .named("select")
-                .spawn(|ctx| Ok(drop(select! { ctx; recv(never) -> m => drop(m) })));
-            let _ = s.named("permit").spawn(|ctx| Ok(drop(slots.acquire(ctx, 1))));
+                .spawn(|ctx| Ok(select! { ctx; recv(never) -> m => m.is_ok() }.is_ok()));
+            let _ = s.named("permit").spawn(|ctx| Ok(slots.acquire(ctx, 2).is_ok()));
             let _ = s.named("sleep").spawn(|ctx| Ok(ctx.sleep(Duration::MAX)?));
-            let _ = s.named("stopped").spawn(|ctx| Ok(drop(ctx.wait_stopped())));
-            let inner = s.named("inner").spawn(|ctx| Ok(drop(ctx.wait_stopped())));
+            let _ = s.named("stopped").spawn(|ctx| Ok(ctx.wait_stopped()));
+            let inner = s.named("inner").spawn(|ctx| Ok(ctx.wait_stopped()));
             let _ = s.named("join").spawn(move |ctx| Ok(inner.join(ctx)?));
-            slots.resize(1);
-            let held = slots.try_acquire(1);
             for (name, on) in [
                 ("send", WaitKind::Send),
                 ("select", WaitKind::Select),
+                ("permit", WaitKind::Permit),
                 ("sleep", WaitKind::Sleep),
                 ("stopped", WaitKind::Stopped),
                 ("join", WaitKind::Join),
@@ -99,7 +99,6 @@ fn every_kind_of_wait_is_shown() {
                 assert_eq!(wait.on, on, "{name}");
                 assert!(wait.at.file().ends_with("observe.rs"), "{name} at {}", wait.at);
             }
-            drop(held);
             Err::<(), _>(Error::Own(1))
         });
         assert_eq!(result, Err(Error::Own(1)));
