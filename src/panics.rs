@@ -1,5 +1,6 @@
 //! A panic as a value: caught at the boundary of a task, kept whole, resumed where it belongs.
 
+use crate::sync::catch_unwind;
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
@@ -73,6 +74,14 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
         text
     } else {
         "(the payload is no text)"
+    }
+}
+
+/// Drops what belongs to the user where nobody could take a panic: it is logged and goes no further.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(payload) = catch_unwind(move || drop(value)) {
+        log::error!("ironsys: the drop of a value panicked: {}", message(&*payload));
+        std::mem::forget(payload); // Its own drop might panic, too.
     }
 }
 

@@ -57,7 +57,7 @@ impl<T> Sender<T> {
         if let Err(stop) = ctx.check() {
             return Err(SendError::Stopped { value, stop });
         }
-        match self.shared.try_send(value) {
+        match self.shared.try_send(value, true) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(value)) => Err(SendError::Closed(value)),
             Err(TrySendError::Full(value)) => self.send_slow(ctx, value),
@@ -94,7 +94,7 @@ impl<T> Sender<T> {
     /// [`Full`](TrySendError::Full) or [`Closed`](TrySendError::Closed), with the value.
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        self.shared.try_send(value)
+        self.shared.try_send(value, false)
     }
 
     /// Closes the channel for all senders; what is queued can still be received. Blocked senders get

@@ -6,6 +6,8 @@
 //! | the sender to wait until its message is taken | [`bounded`]`(0)`, a rendezvous |
 //! | messages dropped or refused under overload | [`builder`] with an [`Overflow`] |
 //! | one answer to one question | [`oneshot()`] |
+//! | everybody to get every message | [`broadcast()`] |
+//! | everybody to know the latest value | [`watch()`] |
 //! | to wait for the first of several operations | [`select!`](crate::select) |
 //!
 //! Closing is explicit or by dropping: [`Sender::close`] and [`Receiver::close`] stop the intake,
@@ -16,6 +18,7 @@
 //! those that do; `offers` the blocked senders; `handle` what users hold. `README.md` in this folder
 //! has the protocol and why no message is lost.
 
+mod broadcast;
 mod build;
 mod errors;
 mod handle;
@@ -27,7 +30,12 @@ mod select;
 mod shared;
 mod state;
 mod stats;
+mod watch;
 
+pub use broadcast::{
+    BroadcastBuilder, BroadcastRecvError, BroadcastStats, BroadcastTryRecvError, Broadcaster, Feed,
+    SlowReceiver, Subscriber, broadcast,
+};
 pub use build::{Builder, bounded, builder};
 pub use errors::{RecvError, SendError, TryRecvError, TrySendError};
 pub use handle::{Iter, Receiver, Sender};
@@ -35,6 +43,7 @@ pub use oneshot::{Answer, AnswerError, Reply, oneshot};
 pub use policy::Overflow;
 pub use select::Order;
 pub use stats::Stats;
+pub use watch::{Publisher, WatchError, Watcher, watch};
 
 #[doc(hidden)]
 pub use select::{Arm, RecvArm, SendArm, select_arms};

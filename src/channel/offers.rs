@@ -40,6 +40,12 @@ impl<T> Offers<T> {
         self.waiting.remove(i).map(|offer| (offer.value, offer.waiter))
     }
 
+    /// Whether one can be taken: not those of a `select` that has gone another way.
+    pub(super) fn any_open(&self) -> bool {
+        let open = |offer: &Offer<T>| offer.claim.as_ref().is_none_or(|claim| !claim.is_taken());
+        self.waiting.iter().any(open)
+    }
+
     pub(super) fn contains(&self, id: u64) -> bool {
         self.find(id).is_some()
     }

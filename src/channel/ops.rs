@@ -1,6 +1,6 @@
 //! The operations that wait: one send, one receive.
 
-use super::errors::SendError;
+use super::errors::{SendError, TrySendError};
 use super::offers::Claim;
 use super::shared::Shared;
 use crate::context::Op;
@@ -33,7 +33,7 @@ impl<T> Op for RecvOp<'_, T> {
         let commits = claim.is_none();
         #[cfg(ironsys_bug = "test_before_register")]
         if shared.with(|state, _| state.ready()) == 0 {
-            shared.with(|state, _| state.enter(place, waiter, commits));
+            shared.with(|state, wakes| state.enter(place, waiter, commits, wakes));
             return None;
         }
         shared.with(|state, wakes| {
@@ -41,7 +41,7 @@ impl<T> Op for RecvOp<'_, T> {
                 Some(value) => Ok(value),
                 None if state.is_over() && claim.as_ref().is_none_or(Claim::take) => Err(Closed),
                 None => {
-                    state.enter(place, waiter, commits);
+                    state.enter(place, waiter, commits, wakes);
                     return None;
                 }
             };
@@ -74,11 +74,22 @@ pub(super) struct SendOp<'a, T> {
     value: Option<T>,
     offer: u64,
     claim: Option<Claim>,
+    rank: Option<i64>,
+    /// What the overflow policy dropped for it.
+    victim: Option<T>,
 }
 
 impl<'a, T> SendOp<'a, T> {
     pub(super) fn new(shared: &'a Shared<T>, value: T, claim: Option<Claim>) -> Self {
-        SendOp { shared, value: Some(value), offer: 0, claim }
+        let rank = shared.rank(&value);
+        SendOp { shared, value: Some(value), offer: 0, claim, rank, victim: None }
+    }
+
+    /// Hands what was dropped to `on_drop`. No lock is held, and the operation is over.
+    pub(super) fn finish(self) {
+        if let Some(victim) = self.victim {
+            self.shared.dropped(victim);
+        }
     }
 
     /// The value of a send that was withdrawn.
@@ -91,7 +102,7 @@ impl<T> Op for SendOp<'_, T> {
     type Out = Result<(), SendError<T>>;
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
-        let SendOp { shared, value, offer, claim } = self;
+        let SendOp { shared, value, offer, claim, rank, victim } = self;
         shared.with(|state, wakes| {
             let mine = |claim: &Option<Claim>| claim.as_ref().is_none_or(Claim::take);
             let Some(unsent) = value.take() else {
@@ -103,12 +114,22 @@ impl<T> Op for SendOp<'_, T> {
                 }
                 return state.take_back(*offer).map(|value| Err(SendError::Closed(value)));
             };
-            if state.refuses() && mine(claim) {
-                return Some(Err(SendError::Closed(unsent)));
-            }
-            if state.has_room() && mine(claim) {
-                state.push(unsent, wakes);
-                return Some(Ok(()));
+            if state.refuses() || state.has_room() || !shared.blocks() {
+                if !mine(claim) {
+                    *value = Some(unsent); // Another arm has happened.
+                    return None;
+                }
+                return Some(match shared.put(state, unsent, *rank, wakes) {
+                    Ok(dropped) => {
+                        *victim = dropped;
+                        Ok(())
+                    }
+                    Err(TrySendError::Closed(value)) => Err(SendError::Closed(value)),
+                    Err(TrySendError::Full(value)) => {
+                        state.counts.rejected += 1;
+                        Err(SendError::Full(value))
+                    }
+                });
             }
             *offer = state.offer(unsent, waiter, claim.as_ref(), wakes);
             None

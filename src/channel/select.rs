@@ -13,39 +13,47 @@ use crate::sync::{Arc, random_u64};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::time::Duration;
 
-/// Which arm is tried first when several are ready.
+/// Which arm happens when several are ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Order<'a> {
     /// The first in the text.
     #[default]
     Biased,
-    /// Each as often as any other, in the long run.
+    /// Each of those that are ready as often as any other, in the long run.
     Fair,
-    /// Each in proportion to its weight, by position; a weight that is missing counts as 1, an arm
-    /// of weight 0 comes last.
+    /// Each of those that are ready in proportion to its weight, by position; a weight that is
+    /// missing counts as 1, an arm of weight 0 comes last.
     Weighted(&'a [u32]),
 }
 
 impl Order<'_> {
-    /// The arm to try first; the others follow in order.
-    fn first(self, arms: usize) -> usize {
-        match self {
-            Order::Biased => 0,
-            Order::Fair => (random_u64() % arms.max(1) as u64) as usize,
-            Order::Weighted(weights) => {
-                let weight = |i| u64::from(weights.get(i).copied().unwrap_or(1));
-                let sum: u64 = (0..arms).map(weight).sum();
-                let mut at = random_u64() % sum.max(1);
-                for i in 0..arms {
-                    if at < weight(i) {
-                        return i;
-                    }
-                    at -= weight(i);
-                }
-                0
-            }
+    /// The order in which the arms are tried, drawn anew for each `select`; empty for that of the
+    /// text. A whole order, not just a first arm: else an arm that is never ready would leave its
+    /// share to its neighbour.
+    fn draw(self, arms: usize) -> Vec<usize> {
+        let weight = |i: usize| match self {
+            Order::Weighted(weights) => u64::from(weights.get(i).copied().unwrap_or(1)),
+            _ => 1,
+        };
+        if self == Order::Biased {
+            return Vec::new();
         }
+        let mut left: Vec<(usize, u64)> = (0..arms).map(|i| (i, weight(i))).collect();
+        let mut order = Vec::with_capacity(arms);
+        while !left.is_empty() {
+            let sum: u64 = left.iter().map(|(_, weight)| weight).sum();
+            let mut at = random_u64() % sum.max(1);
+            let next = left.iter().position(|(_, weight)| match at.checked_sub(*weight) {
+                Some(rest) => {
+                    at = rest;
+                    false
+                }
+                None => true,
+            });
+            order.push(left.remove(next.unwrap_or(0)).0); // Only weights of 0 are left.
+        }
+        order
     }
 }
 
@@ -116,6 +124,9 @@ impl<'a, T> SendArm<'a, T> {
     }
 
     pub fn take(self) -> Result<(), SendError<T>> {
+        if let Some(op) = self.op {
+            op.finish();
+        }
         self.out.unwrap_or(Ok(()))
     }
 }
@@ -141,15 +152,16 @@ impl<T> Arm for SendArm<'_, T> {
 struct Select<'a, 'b> {
     arms: &'a mut [&'b mut dyn Arm],
     claim: Claim,
-    first: usize,
+    /// The arms by number; empty: as they are.
+    order: Vec<usize>,
 }
 
 impl Op for Select<'_, '_> {
     type Out = usize;
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<usize> {
-        let n = self.arms.len();
-        for i in (0..n).map(|i| (i + self.first) % n) {
+        for k in 0..self.arms.len() {
+            let i = self.order.get(k).copied().unwrap_or(k);
             if self.claim.is_taken() {
                 break; // A receiver took one of the offers.
             }
@@ -190,7 +202,7 @@ pub fn select_arms(
     for arm in &mut *arms {
         arm.arm(&claim);
     }
-    let mut select = Select { first: order.first(arms.len()), arms, claim };
+    let mut select = Select { order: order.draw(arms.len()), arms, claim };
     let site = Site::new(WaitKind::Select, None);
     match limit {
         None => ctx.block(site, &mut select).map(Some),
@@ -206,7 +218,8 @@ pub fn select_arms(
 /// The context is always an arm: the macro's value is `Result<R, Stop>`, where `R` is the value of
 /// the branches. Exactly one operation happens; values of sends that did not happen are dropped, or
 /// come back in the error if their channel is closed. A closed channel is ready: its branch gets the
-/// error.
+/// error. A channel with an overflow policy other than `Block` is always ready to be sent into, as it
+/// is for [`send`](crate::channel::Sender::send).
 ///
 /// * `recv(rx) -> m => ..` : `m` is a `Result<T, RecvError>`;
 /// * `send(tx, value) -> r => ..` : `r` is a `Result<(), SendError<T>>`;
@@ -277,29 +290,26 @@ macro_rules! select {
             &mut [$(&mut $arm as &mut dyn $crate::channel::Arm),*],
             $limit,
         );
-        'select: {
-            let chosen = match chosen {
-                ::core::result::Result::Ok(chosen) => chosen,
-                ::core::result::Result::Err(stop) => {
-                    break 'select ::core::result::Result::Err(stop);
+        // No labelled block: a branch may `break` and `continue` the user's own loop.
+        let mut _arm_number = 0;
+        #[allow(unreachable_code)]
+        let value = match chosen {
+            ::core::result::Result::Err(stop) => ::core::result::Result::Err(stop),
+            ::core::result::Result::Ok(chosen) => {
+                $(
+                    if chosen == ::core::option::Option::Some({
+                        _arm_number += 1;
+                        _arm_number - 1
+                    }) {
+                        let $p = $arm.take();
+                        ::core::result::Result::Ok($body)
+                    } else
+                )* {
+                    $default
                 }
-            };
-            let mut _arm_number = 0;
-            $(
-                if chosen == ::core::option::Option::Some(_arm_number) {
-                    let $p = $arm.take();
-                    #[allow(unreachable_code)] // A branch may diverge.
-                    {
-                        break 'select ::core::result::Result::Ok($body);
-                    }
-                }
-                _arm_number += 1;
-            )*
-            #[allow(unreachable_code)]
-            {
-                $default
             }
-        }
+        };
+        value
     }};
     ($ctx:expr, $order:expr; $($arms:tt)+) => {
         $crate::select!(@munch ($ctx) ($order) [] $($arms)+)

@@ -23,13 +23,6 @@ pub(super) struct Shared<T> {
 
 pub(super) type OnDrop<T> = Arc<dyn Fn(T) + Send + Sync>;
 
-/// What became of a value that was sent without waiting.
-enum Pushed<T> {
-    Yes,
-    /// Made room by dropping something, perhaps the value itself.
-    Dropped(T),
-}
-
 impl<T> Shared<T> {
     pub(super) fn new(
         capacity: usize,
@@ -69,32 +62,79 @@ impl<T> Shared<T> {
         matches!(self.overflow, Overflow::Block)
     }
 
-    /// Sends if that needs no waiting. What the policy drops is given to `on_drop`.
+    /// Sends if that needs no waiting. What the policy drops is given to `on_drop`. With
+    /// `before_waiting` a full channel that blocks has not refused the value yet.
     #[inline]
-    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let rank = match &self.overflow {
-            Overflow::DropLowest(priority) => Some(priority(&value)),
-            _ => None,
-        };
-        let pushed = self.with(|state, wakes| {
-            if state.refuses() {
-                return Err(TrySendError::Closed(value));
+    pub(super) fn try_send(&self, value: T, before_waiting: bool) -> Result<(), TrySendError<T>> {
+        if self.is_ranked() {
+            return self.try_send_slow(value, before_waiting);
+        }
+        let mut state = self.state.lock();
+        if !state.has_room() || state.receivers.len() != 0 {
+            drop(state);
+            return self.try_send_slow(value, before_waiting);
+        }
+        // Room, and nobody to wake: what most sends find.
+        state.queue.push_back(value);
+        let depth = state.queue.len();
+        state.counts.on_sent(depth);
+        self.ready.store(depth, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn try_send_slow(&self, value: T, before_waiting: bool) -> Result<(), TrySendError<T>> {
+        let rank = self.rank(&value);
+        let put = self.with(|state, wakes| {
+            let put = self.put(state, value, rank, wakes);
+            if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
+                state.counts.rejected += 1;
             }
-            if state.has_room() {
-                state.ranks.extend(rank);
-                state.push(value, wakes);
-                return Ok(Pushed::Yes);
-            }
-            self.overflow(state, value, rank, wakes)
+            put
         });
-        match pushed {
-            Ok(Pushed::Yes) => Ok(()),
-            Ok(Pushed::Dropped(victim)) => {
+        match put {
+            Ok(None) => Ok(()),
+            Ok(Some(victim)) => {
                 self.dropped(victim);
                 Ok(())
             }
             Err(e) => Err(e),
         }
+    }
+
+    #[inline]
+    fn is_ranked(&self) -> bool {
+        matches!(self.overflow, Overflow::DropLowest(_))
+    }
+
+    /// The priority of a value under `DropLowest`. The user's code: no lock is held.
+    #[inline]
+    pub(super) fn rank(&self, value: &T) -> Option<i64> {
+        match &self.overflow {
+            Overflow::DropLowest(priority) => Some(priority(value)),
+            _ => None,
+        }
+    }
+
+    /// Puts a value into the queue by the rules of the policy, and returns what it dropped for that,
+    /// perhaps the value itself.
+    #[inline]
+    pub(super) fn put(
+        &self,
+        state: &mut State<T>,
+        value: T,
+        rank: Option<i64>,
+        wakes: &mut Wakes,
+    ) -> Result<Option<T>, TrySendError<T>> {
+        if state.refuses() {
+            return Err(TrySendError::Closed(value));
+        }
+        if state.has_room() {
+            state.ranks.extend(rank);
+            state.push(value, wakes);
+            return Ok(None);
+        }
+        self.overflow(state, value, rank, wakes)
     }
 
     /// The channel is full: what its policy does.
@@ -105,12 +145,9 @@ impl<T> Shared<T> {
         value: T,
         rank: Option<i64>,
         wakes: &mut Wakes,
-    ) -> Result<Pushed<T>, TrySendError<T>> {
+    ) -> Result<Option<T>, TrySendError<T>> {
         let victim = match (&self.overflow, rank) {
-            (Overflow::Block | Overflow::Reject, _) => {
-                state.counts.rejected += 1;
-                return Err(TrySendError::Full(value));
-            }
+            (Overflow::Block | Overflow::Reject, _) => return Err(TrySendError::Full(value)),
             (Overflow::DropNewest, _) => None,
             (Overflow::DropOldest, _) => Some(0),
             (Overflow::DropLowest(_), rank) => lowest(&state.ranks, rank.unwrap_or(i64::MIN)),
@@ -121,15 +158,34 @@ impl<T> Shared<T> {
             state.queue.remove(i)
         }) else {
             state.counts.sent += 1;
-            return Ok(Pushed::Dropped(value));
+            return Ok(Some(value));
         };
         state.ranks.extend(rank);
         state.push(value, wakes);
-        Ok(Pushed::Dropped(victim))
+        Ok(Some(victim))
     }
 
     #[inline]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.state.lock();
+        if state.offers.len() != 0 || !state.ranks.is_empty() {
+            drop(state);
+            return self.try_recv_slow();
+        }
+        // Nobody to let in: what most receives find.
+        match state.queue.pop_front() {
+            Some(value) => {
+                state.counts.on_received();
+                self.ready.store(state.ready(), Ordering::Relaxed);
+                Ok(value)
+            }
+            None if state.is_over() => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    #[inline(never)]
+    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
         self.with(|state, wakes| match state.pop(None, wakes) {
             Some(value) => Ok(value),
             None if state.is_over() => Err(TryRecvError::Closed),
@@ -147,13 +203,13 @@ impl<T> Shared<T> {
         let full = self.capacity;
         // loom: unreached: a model never spins.
         if spin(|| self.ready.load(Ordering::Relaxed) < full) {
-            return self.try_send(value);
+            return self.try_send(value, true);
         }
         Err(TrySendError::Full(value))
     }
 
     /// Hands a value that nobody will receive to `on_drop`. No lock is held.
-    fn dropped(&self, value: T) {
+    pub(super) fn dropped(&self, value: T) {
         if let Some(on_drop) = &self.on_drop {
             on_drop(value);
         }
@@ -197,6 +253,7 @@ impl<T> Shared<T> {
             if state.receiver_handles != 0 {
                 return Default::default();
             }
+            state.count_places();
             state.tell_everybody(wakes);
             state.counts.dropped += state.queue.len() as u64;
             state.ranks.clear();

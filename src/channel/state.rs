@@ -20,6 +20,9 @@ pub(super) struct State<T> {
     /// Beside the queue, for `DropLowest` only.
     pub(super) ranks: VecDeque<i64>,
     pub(super) capacity: usize,
+    /// How many values may be queued now: the capacity, or the committed receivers of a rendezvous;
+    /// none once no value could be received.
+    pub(super) places: usize,
     pub(super) offers: Offers<T>,
     pub(super) receivers: WaitQueue,
     /// Receivers blocked in `recv`, not in a `select`: a rendezvous may count on them.
@@ -36,6 +39,7 @@ impl<T> State<T> {
             queue: VecDeque::new(),
             ranks: VecDeque::new(),
             capacity,
+            places: capacity,
             offers: Offers::new(),
             receivers: WaitQueue::default(),
             committed: 0,
@@ -56,9 +60,18 @@ impl<T> State<T> {
         (self.closed || self.sender_handles == 0) && self.queue.is_empty()
     }
 
+    #[inline]
     pub(super) fn has_room(&self) -> bool {
-        let places = if self.capacity == 0 { self.committed } else { self.capacity };
-        self.queue.len() < places
+        self.queue.len() < self.places
+    }
+
+    /// After anything that `places` depends on has changed.
+    pub(super) fn count_places(&mut self) {
+        self.places = match self.capacity {
+            _ if self.refuses() => 0,
+            0 => self.committed,
+            capacity => capacity,
+        };
     }
 
     /// Puts a value at the end; there is room.
@@ -144,12 +157,23 @@ impl<T> State<T> {
     }
 
     /// Registers a receiver that found nothing.
-    pub(super) fn enter(&mut self, place: &mut Place, waiter: &Arc<Waiter>, commits: bool) {
+    pub(super) fn enter(
+        &mut self,
+        place: &mut Place,
+        waiter: &Arc<Waiter>,
+        commits: bool,
+        wakes: &mut Wakes,
+    ) {
         if commits && !place.is_taken() {
             self.committed += 1;
+            self.count_places();
         }
         self.counts.empty();
-        self.receivers.enter(place, waiter);
+        let in_vain = self.receivers.enter(place, waiter);
+        // A `select` may have been told of its own offer, which is of use to others only.
+        if in_vain && self.offers.len() != 0 && !self.closed && self.offers.any_open() {
+            self.receivers.notify_other(place, wakes);
+        }
     }
 
     /// Takes a receiver off the list; the caller passes the baton.
@@ -159,6 +183,7 @@ impl<T> State<T> {
         }
         if commits {
             self.committed -= 1;
+            self.count_places();
         }
         self.receivers.leave(place);
         if self.receivers.len() == 0 {
@@ -171,6 +196,7 @@ impl<T> State<T> {
         if std::mem::replace(&mut self.closed, true) {
             return false;
         }
+        self.count_places();
         self.tell_everybody(wakes);
         true
     }

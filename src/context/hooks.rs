@@ -26,6 +26,7 @@ impl Hook {
                 if let Err(payload) = catch_unwind(|| call(why.clone())) {
                     let text = panics::message(&*payload);
                     log::error!("ironsys: an on_stop closure panicked: {text}");
+                    panics::discard(payload);
                 }
             }
         }

@@ -19,4 +19,4 @@ pub use ledger::Ledger;
 pub use registry::{Registry, tasks};
 pub use tree::{Task, TaskKind, Tasks, Waiting};
 
-pub(crate) use thread::{TaskId, begin, current};
+pub(crate) use thread::{Mark, TaskId, begin, current};

@@ -46,7 +46,8 @@ pub struct Task {
     pub name: Option<Arc<str>>,
     /// The line that started it.
     pub spawned_at: &'static Location<'static>,
-    /// When it began to run; real time, whatever the context's clock.
+    /// When it began to run; real time, whatever the context's clock. Not recorded for jobs that are
+    /// run without a ticket.
     pub started: Option<Instant>,
     /// The name of the thread that runs it.
     pub thread: String,

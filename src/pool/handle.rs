@@ -3,12 +3,12 @@
 use super::builder::Builder;
 use super::errors::{SubmitError, TrySubmitError};
 use super::group::Group;
-use super::job::{Cell, Job, JobOptions, Run};
+use super::job::{Cell, Job, JobOptions, Once, Queued};
 use super::ticket::Ticket;
 use super::worker::{self, Crew};
 use crate::channel::{self, SendError, Sender, TrySendError};
 use crate::context::{Canceller, Context, Op};
-use crate::observe::Ledger;
+use crate::observe::{self, Ledger, Mark};
 use crate::sync::{Arc, thread};
 use crate::threads::ThreadCache;
 use crate::wait::{Place, Site, WaitKind, Waiter};
@@ -32,7 +32,7 @@ pub struct Pool {
 #[derive(Clone)]
 pub struct Submitter {
     crew: Arc<Crew>,
-    tx: Sender<Arc<dyn Run>>,
+    tx: Sender<Queued>,
 }
 
 /// What became of a pool's jobs.
@@ -69,7 +69,7 @@ impl Pool {
         Builder::new(name.into())
     }
 
-    pub(super) fn new(crew: Arc<Crew>, tx: Sender<Arc<dyn Run>>, cancel: Canceller) -> Self {
+    pub(super) fn new(crew: Arc<Crew>, tx: Sender<Queued>, cancel: Canceller) -> Self {
         Pool { submitter: Submitter { crew, tx }, cancel, threads: Vec::new() }
     }
 
@@ -219,11 +219,7 @@ impl Submitter {
     {
         let cell = Arc::new(Cell::new(job, options, &self.crew.ctx, Location::caller()));
         let ticket = Ticket { job: cell.clone(), pool: self.crew.id };
-        if worker::is_worker(self.crew.id) {
-            self.submit_from_worker(ctx, &cell)?;
-            return Ok(ticket);
-        }
-        match self.tx.send(ctx, cell.clone()) {
+        match self.enqueue(ctx, Queued::Shared(cell.clone())) {
             Ok(()) => Ok(ticket),
             Err(SendError::Stopped { stop, .. }) => {
                 Err(SubmitError::Stopped { job: refused(&cell), stop })
@@ -232,28 +228,64 @@ impl Submitter {
         }
     }
 
-    /// A worker never blocks on the queue that it is to empty.
-    fn submit_from_worker<F, R>(
-        &self,
-        ctx: &Context,
-        cell: &Arc<Cell<F, R>>,
-    ) -> Result<(), SubmitError<F>>
+    /// Runs a job of which nobody wants a result: like [`submit`](Self::submit) without a ticket, at
+    /// half the price. Its panic is logged, and counted as `failed`.
+    ///
+    /// # Cancellation
+    /// As for [`submit`](Self::submit).
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit).
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// pool.execute(&ctx, |_| ())?;
+    /// assert_eq!(pool.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn execute<F>(&self, ctx: &Context, job: F) -> Result<(), SubmitError<F>>
     where
-        F: FnOnce(&Context) -> R + Send + 'static,
-        R: Send + 'static,
+        F: FnOnce(&Context) + Send + 'static,
     {
+        let once = Once::new(job, &self.crew.ctx, Location::caller());
+        self.enqueue(ctx, Queued::Once(Box::new(once))).map_err(|e| {
+            let stop = e.stop().cloned();
+            let job = Once::take_back(e.into_inner())
+                .unwrap_or_else(|| unreachable!("what was refused is what was sent"));
+            match stop {
+                Some(stop) => SubmitError::Stopped { job, stop },
+                None => SubmitError::Closed(job),
+            }
+        })
+    }
+
+    #[track_caller]
+    fn enqueue(&self, ctx: &Context, job: Queued) -> Result<(), SendError<Queued>> {
+        if worker::is_worker(self.crew.id) {
+            self.enqueue_from_worker(ctx, job)
+        } else {
+            self.tx.send(ctx, job)
+        }
+    }
+
+    /// A worker never blocks on the queue that it is to empty.
+    fn enqueue_from_worker(&self, ctx: &Context, mut job: Queued) -> Result<(), SendError<Queued>> {
         loop {
             if let Err(stop) = ctx.check() {
-                return Err(SubmitError::Stopped { job: refused(cell), stop });
+                return Err(SendError::Stopped { value: job, stop });
             }
-            match self.tx.try_send(cell.clone()) {
+            job = match self.tx.try_send(job) {
                 Ok(()) => return Ok(()),
-                Err(TrySendError::Closed(_)) => return Err(SubmitError::Closed(refused(cell))),
-                Err(TrySendError::Full(_)) => {}
-            }
+                Err(TrySendError::Closed(job)) => return Err(SendError::Closed(job)),
+                Err(TrySendError::Full(job)) => job,
+            };
             if !worker::help(self.crew.id) && self.tx.capacity() == 0 {
                 // Nobody is there to take it and there is no queue: it is this worker's.
-                cell.run(&self.crew.ctx, crate::observe::current());
+                job.run(&self.crew.ctx, observe::current(), &mut Mark::default());
                 return Ok(());
             }
         }
@@ -271,7 +303,7 @@ impl Submitter {
     {
         let at = Location::caller();
         let cell = Arc::new(Cell::new(job, JobOptions::new(), &self.crew.ctx, at));
-        match self.tx.try_send(cell.clone()) {
+        match self.tx.try_send(Queued::Shared(cell.clone())) {
             Ok(()) => Ok(Ticket { job: cell, pool: self.crew.id }),
             Err(TrySendError::Full(_)) => Err(TrySubmitError::Full(refused(&cell))),
             Err(TrySendError::Closed(_)) => Err(TrySubmitError::Closed(refused(&cell))),

@@ -2,11 +2,12 @@
 
 use super::errors::JoinError;
 use crate::context::{Cause, Context, Stop};
-use crate::observe::{self, TaskId, TaskKind};
-use crate::panics::Panicked;
+use crate::observe::{self, Mark, TaskId, TaskKind};
+use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind};
 use crate::time::Token;
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
+use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -83,9 +84,9 @@ pub(super) enum End {
     Cancelled,
 }
 
-/// The side of a job that the queue sees.
+/// The side of a job that the queue sees, if somebody holds a ticket.
 pub(super) trait Run: Send + Sync {
-    fn run(&self, pool: &Context, worker: Option<TaskId>) -> End;
+    fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
     fn cancel(&self, stop: Stop);
     fn name(&self) -> Option<&str>;
     fn at(&self) -> &'static Location<'static>;
@@ -138,7 +139,7 @@ where
     F: FnOnce(&Context) -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(&self, pool: &Context, worker: Option<TaskId>) -> End {
+    fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
         // The token goes last, when whoever waits is counted as awake again.
         let Some((work, token)) = self.state.lock().work.take() else { return End::Cancelled };
         let ctx = self.ctx.as_ref().unwrap_or(pool);
@@ -148,10 +149,8 @@ where
             return End::Cancelled;
         }
         let seat = token.sit();
-        let running =
-            observe::begin(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker);
+        mark.set(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker);
         let result = catch_unwind(|| work(ctx));
-        drop(running);
         drop(seat);
         match result {
             Ok(value) => {
@@ -209,10 +208,100 @@ impl<F: Send, R: Send> Await<R> for Cell<F, R> {
     }
 }
 
+/// A job in the queue, or handed back from it.
+pub(super) enum Queued {
+    Shared(Arc<dyn Run>),
+    Once(Box<dyn RunOnce>),
+}
+
+impl Queued {
+    pub(super) fn run(self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
+        match self {
+            Queued::Shared(job) => job.run(pool, worker, mark),
+            Queued::Once(job) => job.run(pool, worker, mark),
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Queued::Shared(job) => job.name(),
+            Queued::Once(_) => None,
+        }
+    }
+
+    fn at(&self) -> &'static Location<'static> {
+        match self {
+            Queued::Shared(job) => job.at(),
+            Queued::Once(job) => job.at(),
+        }
+    }
+}
+
+/// The side of a job that the queue sees, if nobody waits for it.
+pub(super) trait RunOnce: Send {
+    fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
+    fn at(&self) -> &'static Location<'static>;
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+/// A job without a ticket.
+pub(super) struct Once<F> {
+    pub(super) work: F,
+    token: Token,
+    at: &'static Location<'static>,
+}
+
+impl<F> Once<F>
+where
+    F: FnOnce(&Context) + Send + 'static,
+{
+    pub(super) fn new(work: F, pool: &Context, at: &'static Location<'static>) -> Self {
+        Once { work, token: Token::of(pool.clock()), at }
+    }
+
+    /// Takes the closure back from a job that was not accepted.
+    pub(super) fn take_back(job: Queued) -> Option<F> {
+        match job {
+            Queued::Once(job) => job.into_any().downcast::<Once<F>>().ok().map(|job| job.work),
+            Queued::Shared(_) => None,
+        }
+    }
+}
+
+impl<F> RunOnce for Once<F>
+where
+    F: FnOnce(&Context) + Send + 'static,
+{
+    fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
+        let Once { work, token, at } = *self;
+        if pool.is_stopped() {
+            return End::Cancelled;
+        }
+        let _seat = token.sit();
+        mark.set_anonymous(pool.registry(), TaskKind::Job, at, worker);
+        match catch_unwind(|| work(pool)) {
+            Ok(()) => End::Done,
+            Err(payload) => {
+                let text = panics::message(&*payload);
+                log::error!("ironsys: the job submitted at {at} panicked: {text}");
+                End::Failed
+            }
+        }
+    }
+
+    fn at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
 /// A job that a pool accepted and did not run: handed back by value. Run it, or give it to another
 /// pool; its ticket learns of the result. Dropping it cancels it, and its ticket says so.
 #[must_use = "dropping a job cancels it"]
-pub struct Job(pub(super) Option<Arc<dyn Run>>);
+pub struct Job(pub(super) Option<Queued>);
 
 impl Job {
     /// Runs the job here and now, under `ctx`. Its panic goes to its ticket.
@@ -221,7 +310,7 @@ impl Job {
     /// The job decides: it is given `ctx`.
     pub fn run(mut self, ctx: &Context) {
         if let Some(job) = self.0.take() {
-            job.run(ctx, observe::current());
+            job.run(ctx, observe::current(), &mut Mark::default());
         }
     }
 
@@ -240,7 +329,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(job) = self.0.take() {
+        if let Some(Queued::Shared(job)) = self.0.take() {
             let cause = Cause::new("the pool was shut down before the job began".into(), job.at());
             job.cancel(Stop::Cancelled(cause));
         }

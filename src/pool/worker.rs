@@ -1,9 +1,9 @@
 //! A worker: takes jobs from the queue and runs them; and what it does instead of deadlocking.
 
-use super::job::{End, Run};
+use super::job::{End, Queued};
 use crate::channel::Receiver;
 use crate::context::Context;
-use crate::observe::{self, TaskId, TaskKind};
+use crate::observe::{self, Mark, TaskId, TaskKind};
 use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ pub(super) struct Crew {
     pub(super) at: &'static Location<'static>,
     /// Under which the jobs run; stopping it makes the workers leave the queue where it is.
     pub(super) ctx: Context,
-    pub(super) queue: Receiver<Arc<dyn Run>>,
+    pub(super) queue: Receiver<Queued>,
     /// How the jobs ended, one place for each worker: written by that worker alone.
     ends: Vec<Ends>,
     /// Guards how many workers are left, and who waits for the last.
@@ -54,7 +54,7 @@ impl Crew {
         name: Arc<str>,
         at: &'static Location<'static>,
         ctx: Context,
-        queue: Receiver<Arc<dyn Run>>,
+        queue: Receiver<Queued>,
         workers: usize,
     ) -> Self {
         let ends = (0..workers).map(|_| Ends::default()).collect();
@@ -84,18 +84,29 @@ impl Crew {
         let name: Arc<str> = format!("{}-{me}", self.name).into();
         let running =
             observe::begin(self.ctx.registry(), TaskKind::Worker, Some(name), self.at, None);
-        while let Ok(job) = self.queue.recv(&self.ctx) {
-            self.perform(me, &job, running.id());
+        let mut mark = Mark::default();
+        loop {
+            let ready = if self.ctx.is_stopped() { None } else { self.queue.try_recv().ok() };
+            let job = match ready {
+                Some(job) => job,
+                None => {
+                    mark.clear();
+                    let Ok(job) = self.queue.recv(&self.ctx) else { break };
+                    job
+                }
+            };
+            self.perform(me, job, running.id(), &mut mark);
         }
+        drop(mark);
         drop(running);
         ME.with(|at| *at.borrow_mut() = None);
         self.left();
     }
 
-    fn perform(&self, me: usize, job: &Arc<dyn Run>, worker: Option<TaskId>) {
+    fn perform(&self, me: usize, job: Queued, worker: Option<TaskId>, mark: &mut Mark) {
         let ends = &self.ends[me];
         add_one(&ends.taken);
-        add_one(match job.run(&self.ctx, worker) {
+        add_one(match job.run(&self.ctx, worker, mark) {
             End::Done => &ends.done,
             End::Failed => &ends.failed,
             End::Cancelled => &ends.cancelled,
@@ -150,6 +161,6 @@ pub(super) fn help(pool: u64) -> bool {
     let me = ME.try_with(|me| me.borrow().clone()).ok().flatten();
     let Some((crew, me)) = me.filter(|(crew, _)| crew.id == pool) else { return false };
     let Ok(job) = crew.queue.try_recv() else { return false };
-    crew.perform(me, &job, observe::current());
+    crew.perform(me, job, observe::current(), &mut Mark::default());
     true
 }

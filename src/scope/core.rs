@@ -2,7 +2,7 @@
 
 use super::handle::Scope;
 use crate::context::{Canceller, Context, Op, Stop};
-use crate::observe::TaskId;
+use crate::observe::{Mark, TaskId};
 use crate::panics;
 use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
 use crate::time::Token;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 /// A task that has not been run: it stores its own result, catches its own panic, and when dropped
 /// instead says so to whoever waits for it.
-pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>) + Send + 'env>;
+pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>, &mut Mark) + Send + 'env>;
 
 /// How a scope failed.
 pub(super) enum Failure<E> {
@@ -127,12 +127,25 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     fn call_another(&self, start: &dyn Start) {
         let name = self.name.as_deref().unwrap_or("scope");
         if let Err(e) = start.start(name) {
-            let mut state = self.state.lock();
-            state.threads -= 1;
-            state.coming = false;
-            drop(state);
             log::error!("ironsys: scope `{name}` cannot start a thread: {e}");
             self.cancel.cancel_with(format!("scope `{name}` cannot start a thread: {e}"));
+            // Perhaps no thread will ever come for what is queued, and somebody waits for it.
+            let (tasks, daemons) = {
+                let mut state = self.state.lock();
+                state.threads -= 1;
+                state.coming = false;
+                state.unserved |= !state.tasks.is_empty() || !state.daemons.is_empty();
+                (std::mem::take(&mut state.tasks), std::mem::take(&mut state.daemons))
+            };
+            tasks.into_iter().chain(daemons).for_each(|job| self.guard(|| drop(job)));
+        }
+    }
+
+    /// Runs what runs code of the user's outside of a task: a panic there, in the `drop` of a value
+    /// or a closure, is a panic of the scope, and must not keep a thread from its books.
+    fn guard(&self, f: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(f) {
+            self.fail(Failure::Panic(payload), "the drop of a value");
         }
     }
 
@@ -140,11 +153,12 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
     /// for each.
     pub(super) fn serve(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         loop {
             let mut next = self.arrive();
             let worked = next.is_some();
             while let Some(found) = next {
-                next = self.perform(start, found, true);
+                next = self.perform(start, found, true, &mut mark);
             }
             if !worked {
                 return;
@@ -183,6 +197,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
 
     /// The owner helps while there is room for one more at work.
     fn help(&self, start: &dyn Start) {
+        let mut mark = Mark::default();
         let mut next = {
             let mut state = self.state.lock();
             if !state.take_place(self.limit) {
@@ -191,7 +206,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             state.next(self.limit, false)
         };
         while let Some(found) = next {
-            next = self.perform(start, found, false);
+            next = self.perform(start, found, false, &mut mark);
         }
     }
 
@@ -201,6 +216,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         start: &dyn Start,
         found: Found<'env, E>,
         daemons: bool,
+        mark: &mut Mark,
     ) -> Option<Found<'env, E>> {
         if found.call_another {
             self.call_another(start);
@@ -208,11 +224,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         let Found { job, daemon, .. } = found;
         // Nothing new begins once the scope has stopped; whoever waits for the task is told.
         let begins = !self.ctx.is_stopped();
-        if begins {
-            job(&Scope::new(self, start));
-        } else {
-            drop(job);
-        }
+        self.guard(|| if begins { job(&Scope::new(self, start), mark) } else { drop(job) });
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
         state.unserved |= !begins;
@@ -255,7 +267,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             self.look.store(true, Ordering::Relaxed);
             std::mem::take(&mut state.daemons)
         };
-        drop(too_late);
+        too_late.into_iter().for_each(|job| self.guard(|| drop(job)));
         self.wait(true);
         let (failure, unserved) = {
             let mut state = self.state.lock();
@@ -295,10 +307,11 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             }
         };
         self.cancel.cancel_with(why);
-        if let Some(Failure::Panic(payload)) = dropped {
-            let text = panics::message(&*payload);
+        if let Some(Failure::Panic(payload)) = &dropped {
+            let text = panics::message(&**payload);
             log::error!("ironsys: {who} panicked too: {text}");
         }
+        panics::discard(dropped);
     }
 
     /// What a task that failed tells whoever waits for it: the reason is the scope's to return.
@@ -326,12 +339,13 @@ impl<'env, E> State<'env, E> {
         room
     }
 
-    /// The next task for a thread at work; `None` takes the thread off the count.
+    /// The next task for a thread at work; `None` takes the thread off the count. A thread that came
+    /// for a daemon may find the limit's share of tasks at work.
     fn next(&mut self, limit: usize, daemons: bool) -> Option<Found<'env, E>> {
         let first = if daemons { self.daemons.pop_front() } else { None };
         let (job, daemon) = match first {
             Some(job) => (job, true),
-            None => match self.tasks.pop_front() {
+            None => match (self.running < limit).then(|| self.tasks.pop_front()).flatten() {
                 Some(job) => (job, false),
                 None => {
                     self.threads -= 1;

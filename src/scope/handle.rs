@@ -3,7 +3,7 @@
 use super::core::{Core, Failure, Job};
 use super::task::{Slot, Task};
 use crate::context::{Cause, Context, Stop};
-use crate::observe::{self, TaskKind};
+use crate::observe::{Mark, TaskKind};
 use crate::sync::{Arc, Start, catch_unwind};
 use crate::time::Token;
 use std::fmt;
@@ -49,6 +49,34 @@ impl<'a, 'env, E: Send + 'env> Scope<'a, 'env, E> {
         T: Send + 'env,
     {
         Named { scope: self, name: None }.spawn(f)
+    }
+
+    /// Runs a task of which nobody wants a value. Like [`spawn`](Self::spawn) without a handle, at
+    /// half the price; it is waited for, and its failure is the scope's, all the same.
+    ///
+    /// # Cancellation
+    /// As for [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// use ironsys::{Context, Stop, sync::{AtomicUsize, Ordering}};
+    /// # fn main() -> Result<(), Stop> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let hits = AtomicUsize::new(0);
+    /// ironsys::scope(&ctx, |s| {
+    ///     for _ in 0..10 {
+    ///         s.execute(|_| { hits.fetch_add(1, Ordering::Relaxed); Ok::<_, Stop>(()) });
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(hits.into_inner(), 10);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn execute<F>(&self, f: F)
+    where
+        F: FnOnce(&Context) -> Result<(), E> + Send + 'env,
+    {
+        Named { scope: self, name: None }.execute(f);
     }
 
     /// Spawns a task that can itself spawn into the scope.
@@ -128,7 +156,7 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         F: FnOnce(&Context) -> Result<T, E> + Send + 'env,
         T: Send + 'env,
     {
-        self.add(false, move |scope: &Scope<'_, 'env, E>| f(&scope.core.ctx))
+        self.add(move |scope: &Scope<'_, 'env, E>| f(&scope.core.ctx))
     }
 
     /// Spawns a task that can spawn, see [`Scope::spawn_with`].
@@ -138,7 +166,23 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         F: FnOnce(&Scope<'_, 'env, E>) -> Result<T, E> + Send + 'env,
         T: Send + 'env,
     {
-        self.add(false, f)
+        self.add(f)
+    }
+
+    /// Runs a task without a handle, see [`Scope::execute`].
+    #[track_caller]
+    pub fn execute<F>(self, f: F)
+    where
+        F: FnOnce(&Context) -> Result<(), E> + Send + 'env,
+    {
+        let about = self.about();
+        let Named { scope: Scope { core, start }, .. } = self;
+        let token = Token::of(core.ctx.clock());
+        let job: Job<'env, E> = Box::new(move |scope, mark| {
+            let _seat = token.sit();
+            let _ = about.run(scope.core, mark, || f(&scope.core.ctx));
+        });
+        core.add(*start, job, false);
     }
 
     /// Spawns a daemon, see [`Scope::daemon`].
@@ -147,45 +191,76 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     where
         F: FnOnce(&Context) -> Result<(), E> + Send + 'env,
     {
-        let _ = self.add(true, move |scope: &Scope<'_, 'env, E>| f(&scope.core.daemon_ctx));
+        let about = self.about();
+        let Named { scope: Scope { core, start }, .. } = self;
+        let token = Token::of(core.ctx.clock());
+        let job: Job<'env, E> = Box::new(move |scope, mark| {
+            let _seat = token.sit();
+            let core = scope.core;
+            let _ = about.run(core, mark, || match f(&core.daemon_ctx) {
+                // It was told to end, and says so.
+                Err(_) if core.daemon_ctx.is_stopped() => Ok(()),
+                out => out,
+            });
+        });
+        core.add(*start, job, true);
     }
 
     #[track_caller]
-    fn add<T, F>(self, daemon: bool, f: F) -> Task<T>
+    fn add<T, F>(self, f: F) -> Task<T>
     where
         F: FnOnce(&Scope<'_, 'env, E>) -> Result<T, E> + Send + 'env,
         T: Send + 'env,
     {
+        let about = self.about();
         let Named { scope: Scope { core, start }, name } = self;
-        let at = Location::caller();
-        let slot = Arc::new(Slot::new(name.clone()));
-        let mut ticket = Ticket { slot: Some(slot.clone()), at };
+        let slot = Arc::new(Slot::new(name));
+        let mut ticket = Ticket { slot: Some(slot.clone()), at: about.at };
         let token = Token::of(core.ctx.clock());
-        let job: Job<'env, E> = Box::new(move |scope| {
-            let core = scope.core;
-            let Some(slot) = ticket.slot.take() else { return };
+        let job: Job<'env, E> = Box::new(move |scope, mark| {
+            // Dropped last, when whoever joins is counted as awake again.
             let _seat = token.sit();
-            let registry = core.ctx.registry();
-            let running = observe::begin(registry, TaskKind::Task, name.clone(), at, core.id);
-            let out = catch_unwind(|| f(scope));
-            drop(running);
-            let failure = match out {
-                Ok(Ok(value)) => return slot.set(Ok(value)),
-                // A daemon was told to end, and says so.
-                Ok(Err(_)) if daemon && core.daemon_ctx.is_stopped() => {
-                    return slot.set(Err(core.stop()));
-                }
-                Ok(Err(error)) => Failure::Error(error),
-                Err(payload) => Failure::Panic(payload),
-            };
-            match &name {
-                Some(name) => core.fail(failure, &format!("task `{name}`")),
-                None => core.fail(failure, &format!("the task spawned at {at}")),
+            let out = about.run(scope.core, mark, || f(scope));
+            if let Some(slot) = ticket.slot.take() {
+                slot.set(out.ok_or_else(|| scope.core.stop()));
             }
-            slot.set(Err(core.stop()));
         });
-        core.add(*start, job, daemon);
+        core.add(*start, job, false);
         Task::new(slot)
+    }
+
+    #[track_caller]
+    fn about(&self) -> About {
+        About { name: self.name.clone(), at: Location::caller() }
+    }
+}
+
+/// What a task is called, and where it came from.
+struct About {
+    name: Option<Arc<str>>,
+    at: &'static Location<'static>,
+}
+
+impl About {
+    /// Runs a task; `None` if it failed, and the scope knows by then.
+    fn run<'env, T, E: Send + 'env>(
+        self,
+        core: &Core<'env, E>,
+        mark: &mut Mark,
+        f: impl FnOnce() -> Result<T, E>,
+    ) -> Option<T> {
+        let About { name, at } = self;
+        mark.set(core.ctx.registry(), TaskKind::Task, name.clone(), at, core.id);
+        let failure = match catch_unwind(f) {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => Failure::Error(error),
+            Err(payload) => Failure::Panic(payload),
+        };
+        match &name {
+            Some(name) => core.fail(failure, &format!("task `{name}`")),
+            None => core.fail(failure, &format!("the task spawned at {at}")),
+        }
+        None
     }
 }
 

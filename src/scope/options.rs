@@ -113,7 +113,8 @@ impl Options {
         self
     }
 
-    /// Sets the name of the scope and of the threads it starts.
+    /// Sets the name of the scope and of the threads it starts. No thread can have a name with a
+    /// zero byte: the scope then fails before its body, with a [`Stop`] that says so.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into());
         self
@@ -136,9 +137,13 @@ impl Options {
         E: From<Stop> + Send + 'env,
     {
         let at = Location::caller();
-        if self.limit == 0 {
-            let cause = Cause::new("a scope with limit 0 can run no task".into(), at);
-            return Err(E::from(Stop::Cancelled(cause)));
+        let wrong = match &self.name {
+            _ if self.limit == 0 => Some("a scope with limit 0 can run no task"),
+            Some(name) if name.contains('\0') => Some("the name of a scope holds a zero byte"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(E::from(Stop::Cancelled(Cause::new(wrong.into(), at))));
         }
         let parent = observe::current();
         let registry = ctx.registry();

@@ -193,7 +193,7 @@ pub fn catch_unwind<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 
 /// Waits a little, awake, for `ready`: returns whether it came true.
 ///
-/// Some hundred nanoseconds of pauses, then the processor is offered to others twice: on one core
+/// Some hundred nanoseconds of pauses, then the processor is offered to others four times: on one core
 /// the other side then runs at once, and on two a hand-over needs no system call.
 #[inline]
 pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
@@ -201,8 +201,8 @@ pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }
-        if round < 6 {
-            (0..1u32 << round.min(3)).for_each(|_| std::hint::spin_loop());
+        if round < 4 {
+            (0..1u32 << round).for_each(|_| std::hint::spin_loop());
         } else {
             std::thread::yield_now();
         }

@@ -66,7 +66,8 @@ impl ThreadCache {
 
     /// Ends the idle threads, takes no new work, and waits until the busy threads have ended.
     ///
-    /// Scopes and pools that still use the cache fail to start threads from then on.
+    /// Scopes and pools that still use the cache fail to start threads from then on. Called by a
+    /// thread of the cache, it waits for the others.
     ///
     /// # Cancellation
     /// Stops waiting; the threads end all the same when their work is done.
@@ -77,7 +78,8 @@ impl ThreadCache {
     pub fn close(&self, ctx: &Context) -> Result<(), Stop> {
         let shared = &self.owner.shared;
         shared.shut();
-        let mut op = Empty { shared, place: Place::default() };
+        let mine = usize::from(worker::current(shared.id).is_some());
+        let mut op = Empty { shared, mine, place: Place::default() };
         ctx.block(Site::new(WaitKind::Join, Some(shared.name.clone())), &mut op)
     }
 
@@ -243,8 +245,8 @@ impl Shared {
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
         let handle = state.threads.remove(&number);
-        if state.threads.is_empty() {
-            state.closing.notify_all(&mut wakes);
+        if state.threads.len() <= 1 {
+            state.closing.notify_all(&mut wakes); // Perhaps the one that is left waits itself.
         }
         drop(state);
         wakes.wake();
@@ -267,6 +269,8 @@ impl Shared {
 /// The wait for the last thread to end.
 struct Empty<'a> {
     shared: &'a Shared,
+    /// 1 on a thread of the cache: it cannot wait for itself.
+    mine: usize,
     place: Place,
 }
 
@@ -275,7 +279,7 @@ impl Op for Empty<'_> {
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<()> {
         let mut state = self.shared.state.lock();
-        if state.threads.is_empty() {
+        if state.threads.len() <= self.mine {
             state.closing.leave(&mut self.place);
             return Some(());
         }

@@ -257,8 +257,9 @@ impl Virtual {
     }
 
     /// Moves to the next deadline if still nobody is at work. `true` if a hook has run: it may have
-    /// waited, on this thread, and so have taken a wake-up that was not meant for it.
-    pub(crate) fn jump(&self) -> bool {
+    /// waited, on this thread, and so have taken a wake-up that was not meant for it. Before a hook
+    /// runs, `at_work` puts the thread back into the count: it is at work then, and may park again.
+    pub(crate) fn jump(&self, at_work: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         if state.busy != 0 {
             return false;
@@ -272,6 +273,7 @@ impl Virtual {
                 false
             }
             Some(Ring::Call(call)) => {
+                at_work();
                 call();
                 true
             }
@@ -301,7 +303,7 @@ impl Drop for Token {
         if let Some(time) = &self.0
             && time.park(1)
         {
-            time.jump();
+            time.jump(|| ());
         }
     }
 }

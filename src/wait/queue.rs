@@ -39,7 +39,8 @@ impl Place {
 
 impl WaitQueue {
     /// Registers a call that has found its condition false. May be called again after a wake-up.
-    pub(crate) fn enter(&mut self, place: &mut Place, waiter: &Arc<Waiter>) {
+    /// `true` if the call had been told, in vain.
+    pub(crate) fn enter(&mut self, place: &mut Place, waiter: &Arc<Waiter>) -> bool {
         if place.id == 0 {
             self.next += 1;
             place.id = self.next;
@@ -47,7 +48,9 @@ impl WaitQueue {
         } else if let Err(i) = self.find(place.id) {
             self.on_their_way -= 1;
             self.entries.insert(i, Entry { id: place.id, waiter: waiter.clone() });
+            return true;
         }
+        false
     }
 
     /// Takes the place back, told or not. The caller then passes the baton: it calls
@@ -67,6 +70,18 @@ impl WaitQueue {
     pub(crate) fn notify_one(&mut self, wakes: &mut Wakes) {
         if self.on_their_way == 0
             && let Some(entry) = self.entries.pop_front()
+        {
+            self.on_their_way += 1;
+            wakes.add(entry.waiter);
+        }
+    }
+
+    /// Like [`notify_one`](Self::notify_one), but not the call at `place`: what made the condition
+    /// true is of no use to it.
+    pub(crate) fn notify_other(&mut self, place: &Place, wakes: &mut Wakes) {
+        if self.on_their_way == 0
+            && let Some(i) = self.entries.iter().position(|e| e.id != place.id)
+            && let Some(entry) = self.entries.remove(i)
         {
             self.on_their_way += 1;
             wakes.add(entry.waiter);

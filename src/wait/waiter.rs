@@ -129,10 +129,9 @@ impl Waiter {
                 state.uncounted = Some((time.clone(), mine));
                 if time.park(mine) {
                     drop(state);
-                    let hook_ran = time.jump();
+                    let hook_ran = time.jump(|| self.state.lock().count_again());
                     state = self.state.lock();
                     if hook_ran {
-                        state.count_again();
                         break true; // The flag may be gone: let the caller look.
                     }
                     continue;

@@ -69,6 +69,19 @@ fn a_full_channel_refuses_a_try_and_keeps_count() {
 }
 
 #[test]
+fn a_send_that_waits_is_not_refused() {
+    let (ctx, _cancel) = Context::root();
+    let (tx, rx) = channel::bounded(1);
+    tx.send(&ctx, 1).unwrap();
+    thread::scope(|s| {
+        s.spawn(|| tx.send(&ctx, 2).unwrap());
+        until(|| tx.stats().blocked_senders == 1);
+        assert_eq!((rx.recv(&ctx), rx.recv(&ctx)), (Ok(1), Ok(2)));
+    });
+    assert_eq!(tx.stats().rejected, 0);
+}
+
+#[test]
 fn the_largest_capacity_never_blocks() {
     let (ctx, _cancel) = Context::root();
     let (tx, rx) = channel::bounded(usize::MAX);

@@ -2,11 +2,14 @@
 //!
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
+mod broadcast;
 mod channel;
 mod context;
 mod oneshot;
+mod select;
 mod semaphore;
 mod time;
+mod watch;
 
 use std::time::{Duration, Instant};
 

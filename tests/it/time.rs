@@ -159,3 +159,23 @@ fn a_hook_that_waits_does_not_eat_the_wake_up_of_the_wait_it_interrupts() {
     });
     assert_eq!(rx.recv(&ctx), Ok(7));
 }
+
+/// The hook runs on a thread that is parked, as far as the clock can see.
+#[test]
+fn a_hook_that_sleeps_lets_the_clock_go_on() {
+    let time = VirtualClock::auto();
+    let (ctx, _cancel) = on(&time);
+    let start = time.now();
+    let soon = ctx.with_timeout(SECOND);
+    let (slept, has_slept) = mpsc::channel();
+    let _hook = soon.on_stop({
+        let (ctx, time) = (ctx.clone(), time.clone());
+        move |_| {
+            ctx.sleep(SECOND).unwrap();
+            slept.send(time.now()).unwrap();
+        }
+    });
+    assert_eq!(ctx.with_timeout(10 * SECOND).wait_stopped(), Stop::DeadlineExceeded);
+    assert_eq!(has_slept.recv().unwrap(), start + 2 * SECOND);
+    assert_eq!(time.now(), start + 10 * SECOND);
+}
