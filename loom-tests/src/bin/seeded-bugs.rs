@@ -84,7 +84,7 @@ const BUGS: &[Bug] = &[
         name: "one_claim_of_two",
         what: "two selects that meet take only one of their claims",
         package: OURS,
-        models: &["select::select_vs_select"],
+        models: &["select::select_vs_select_vs_recv"],
     },
     Bug {
         name: "gate_counts_late",
