@@ -64,8 +64,7 @@ impl VirtualClock {
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let target = self.0.nanos().saturating_add(by);
-        while self.0.fire_first_until(target) {}
-        self.0.move_to(target);
+        while self.0.step_to(target) {}
     }
 
     /// Moves the time to the next pending deadline and fires it. `None`: nothing is pending.
@@ -133,6 +132,17 @@ enum Ring {
     Call(Call),
 }
 
+impl Ring {
+    /// No lock is held. Always `true`: something fired.
+    fn fire(self) -> bool {
+        match self {
+            Ring::Wake(thread) => thread.wake(),
+            Ring::Call(call) => call(),
+        }
+        true
+    }
+}
+
 impl Virtual {
     fn new(auto: bool) -> Self {
         Virtual {
@@ -151,12 +161,17 @@ impl Virtual {
         self.start + Duration::from_nanos(self.nanos())
     }
 
-    fn move_to(&self, target: u64) {
-        let _state = self.state.lock();
-        if self.nanos() < target {
+    /// Fires the earliest alarm not after `target`; `false` if there was none and the time is
+    /// `target` now. That is one critical section: an alarm that comes later sees the new time.
+    fn step_to(&self, target: u64) -> bool {
+        let mut state = self.state.lock();
+        let ring = self.take_first(&mut state, target);
+        if ring.is_none() && self.nanos() < target {
             // Release: what the mover did before is seen by whoever reads the new time.
             self.now.store(target, Ordering::Release);
         }
+        drop(state);
+        ring.is_some_and(Ring::fire)
     }
 
     /// Takes the earliest alarm not after `target`, moves the time to it and fires it.
@@ -164,12 +179,7 @@ impl Virtual {
         let mut state = self.state.lock();
         let ring = self.take_first(&mut state, target);
         drop(state);
-        match ring {
-            None => return false,
-            Some(Ring::Wake(thread)) => thread.wake(),
-            Some(Ring::Call(call)) => call(),
-        }
-        true
+        ring.is_some_and(Ring::fire)
     }
 
     fn take_first(&self, state: &mut State, target: u64) -> Option<Ring> {
@@ -248,17 +258,8 @@ impl Virtual {
         }
         let ring = self.take_first(&mut state, u64::MAX);
         drop(state);
-        match ring {
-            None => false,
-            Some(Ring::Wake(thread)) => {
-                thread.wake();
-                false
-            }
-            Some(Ring::Call(call)) => {
-                call();
-                true
-            }
-        }
+        let is_hook = matches!(ring, Some(Ring::Call(_)));
+        ring.is_some_and(Ring::fire) && is_hook
     }
 }
 

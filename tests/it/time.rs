@@ -57,6 +57,28 @@ fn an_advance_wakes_blocked_threads() {
     assert_eq!(time.pending(), 0);
 }
 
+/// A wait that begins while the clock moves past its deadline.
+#[test]
+fn an_advance_overlooks_no_deadline_that_comes_in_meanwhile() {
+    for round in 0..200 {
+        let time = VirtualClock::new();
+        let (root, _cancel) = on(&time);
+        let ctx = root.with_timeout(SECOND);
+        thread::scope(|s| {
+            if round % 2 == 0 {
+                s.spawn(|| assert_eq!(ctx.wait_stopped(), Stop::DeadlineExceeded));
+                time.advance(SECOND);
+            } else {
+                let (tx, rx) = mpsc::channel();
+                let hook = s.spawn(|| ctx.on_stop(move |why| tx.send(why).unwrap()));
+                time.advance(SECOND);
+                let _guard = hook.join().unwrap();
+                assert_eq!(rx.recv(), Ok(Stop::DeadlineExceeded));
+            }
+        });
+    }
+}
+
 #[test]
 fn advance_to_next_goes_from_deadline_to_deadline() {
     let time = VirtualClock::new();
