@@ -163,6 +163,29 @@ fn a_deadline_beyond_the_end_of_time_never_comes() {
     });
 }
 
+/// Hooks wake nobody, so whoever fires one goes on to the next deadline.
+#[test]
+fn an_automatic_clock_does_not_stop_at_a_hook() {
+    for main_jumps in [true, false] {
+        let time = VirtualClock::auto();
+        let (root, _cancel) = on(&time);
+        let _hooks = [1, 2, 3].map(|s| root.with_timeout(SECOND * s).on_stop(|_| ()));
+        let me = main_jumps.then(|| time.participate());
+        thread::scope(|s| {
+            let sleeper = s.spawn(|| {
+                let _me = time.participate();
+                root.sleep(10 * SECOND)
+            });
+            if main_jumps {
+                until(|| time.pending() == 4);
+                drop(me);
+            }
+            assert_eq!(sleeper.join().unwrap(), Ok(()));
+        });
+        assert_eq!(time.pending(), 0);
+    }
+}
+
 /// A thread that jumps the clock runs the hook itself. The hook may wait, too, and must not eat the
 /// wake-up that the thread's own wait was sent meanwhile.
 #[test]
