@@ -63,9 +63,16 @@ impl Gate {
         let work = {
             let mut state = self.state.lock();
             let Some(work) = state.work else { return };
-            state.inside += 1;
+            #[cfg(not(ironsys_bug = "gate_counts_late"))]
+            {
+                state.inside += 1;
+            }
             work
         };
+        #[cfg(ironsys_bug = "gate_counts_late")]
+        {
+            self.state.lock().inside += 1;
+        }
         let _inside = Inside(self);
         work(start);
     }

@@ -56,6 +56,7 @@ impl Waiter {
         if std::mem::replace(&mut state.woken, true) {
             return;
         }
+        #[cfg(not(ironsys_bug = "wake_uncounted"))]
         state.count_again();
         drop(state);
         #[cfg(not(ironsys_bug = "notify_before_flag"))]
