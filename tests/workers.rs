@@ -22,8 +22,7 @@ fn sixteen_workers_stay_active_after_a_million_messages_and_a_thousand_cancels_a
     let (root, _cancel) = Context::root();
     let ctx = &root.with_timeout(Duration::from_secs(120)); // A hang is a failure.
     let (tx, rx) = &channel::bounded(64);
-    let current: &Vec<Mutex<Option<Canceller>>> =
-        &(0..WORKERS).map(|_| Mutex::new(None)).collect();
+    let current: &Vec<Mutex<Option<Canceller>>> = &(0..WORKERS).map(|_| Mutex::new(None)).collect();
     let counts: &Vec<AtomicU64> = &(0..WORKERS).map(|_| AtomicU64::new(0)).collect();
     let cancels = &AtomicU64::new(0);
     let done = &AtomicBool::new(false);
