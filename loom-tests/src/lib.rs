@@ -58,22 +58,27 @@ pub fn messages(mut cargo: Command) -> Fallible<Vec<Value>> {
     Ok(messages)
 }
 
-/// Builds the models for loom and returns the program. The flags come on top of `--cfg loom`;
-/// `wrapper` stands in for the compiler of the packages of this workspace.
+/// Builds a test for loom, in a profile of the workspace, and returns the program. `wrapper` stands
+/// in for the compiler of the packages of this workspace.
 ///
 /// # Errors
-/// If they do not compile.
-pub fn build_models(wrapper: Option<&Path>) -> Fallible<PathBuf> {
+/// If it does not compile.
+pub fn build(
+    package: &str,
+    test: &str,
+    profile: &str,
+    wrapper: Option<&Path>,
+) -> Fallible<PathBuf> {
     let mut cargo = cargo("test", "--cfg loom", &target("loom"));
-    cargo.args(["-p", "loom-tests", "--profile", "loom", "--test", "models", "--no-run"]);
+    cargo.args(["-p", package, "--profile", profile, "--test", test, "--no-run"]);
     cargo.args(["--message-format=json", "--quiet"]);
     if let Some(wrapper) = wrapper {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
     let messages = messages(cargo)?;
-    let program = messages.iter().filter(|m| m["target"]["name"] == "models");
+    let program = messages.iter().filter(|m| m["target"]["name"] == test);
     let program = program.filter_map(|m| m["executable"].as_str()).next_back();
-    program.map(PathBuf::from).ok_or_else(|| "cargo names no program for the models".into())
+    program.map(PathBuf::from).ok_or_else(|| format!("cargo names no program for the test {test}"))
 }
 
 /// One `MODEL` line.

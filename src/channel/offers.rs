@@ -105,7 +105,11 @@ impl Claim {
         let mut second = second.taken.lock();
         let free = !*first && !*second;
         if free {
-            (*first, *second) = (true, true);
+            *first = true;
+            #[cfg(not(ironsys_bug = "one_claim_of_two"))]
+            {
+                *second = true;
+            }
         }
         free
     }

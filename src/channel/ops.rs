@@ -58,6 +58,8 @@ impl<T> Op for RecvOp<'_, T> {
             state.leave(place, commits);
             // A rendezvous sender counted on this receiver: take what it left.
             let bound = commits && state.capacity == 0 && state.queue.len() > state.committed;
+            #[cfg(ironsys_bug = "bound_receiver_leaves")]
+            let bound = false;
             let out = if bound { state.pop(None, wakes).map(Ok) } else { None };
             state.pass_on(wakes);
             out

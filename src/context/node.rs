@@ -142,16 +142,21 @@ impl Node {
     /// Stops the node and everything below it; `true` if this call did it.
     ///
     /// While it runs, parts of the tree are stopped and others not yet; when it returns, all are.
+    /// Blocked threads are woken as their node is reached; closures run when all are stopped, those
+    /// of the upper nodes first, so that a slow one keeps nobody waiting.
     pub(super) fn stop(self: &Arc<Node>, why: &Stop) -> bool {
-        let mut below = Vec::new();
-        let first = self.stop_one(why, &mut below);
+        let (mut below, mut calls) = (Vec::new(), Vec::new());
+        let first = self.stop_one(why, &mut below, &mut calls);
         while let Some(node) = below.pop() {
-            node.stop_one(why, &mut below);
+            node.stop_one(why, &mut below, &mut calls);
+        }
+        for call in calls {
+            call.fire(why);
         }
         first
     }
 
-    fn stop_one(&self, why: &Stop, below: &mut Vec<Arc<Node>>) -> bool {
+    fn stop_one(&self, why: &Stop, below: &mut Vec<Arc<Node>>, calls: &mut Vec<Hook>) -> bool {
         let (hooks, children) = {
             let mut state = self.state.lock();
             if state.stop.is_some() {
@@ -163,7 +168,10 @@ impl Node {
             (state.hooks.take(), state.children.take())
         };
         for hook in hooks {
-            hook.fire(why);
+            match hook {
+                Hook::Wake(_) => hook.fire(why),
+                Hook::Call(_) => calls.push(hook),
+            }
         }
         below.extend(children.filter_map(|child| child.upgrade()));
         true

@@ -33,7 +33,7 @@ pub enum CpuError {
     Panicked(#[from] Panicked),
 }
 
-/// Above this a "number of threads" is a mistake, and one that costs the machine dearly.
+/// Above this a "number of processors" is a mistake.
 const MAX_THREADS: usize = 1 << 12;
 
 /// Processors to compute on: rayon's process-wide pool, or one of its own. Cheap to clone.

@@ -336,7 +336,6 @@ impl Submitter {
     }
 
     /// Opens a group: jobs that are waited for, and cancelled, together.
-    #[must_use]
     pub fn group<R: Send + 'static>(&self) -> Group<R> {
         Group::new(self.clone(), &self.crew.ctx)
     }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A pool is for work that outlives the call that submits it, or that many callers share. For work
-//! that ends before its caller returns take a [`scope`](crate::scope); for computing on all cores,
+//! that ends before its caller returns take a [`scope`](crate::scope()); for computing on all cores,
 //! [`cpu`](crate::cpu).
 //!
 //! What is promised, and tested:

@@ -54,3 +54,8 @@ impl Parking {
         self.0.site().is_some()
     }
 }
+
+/// Measures what a blocking wait pays for being visible in the task tree.
+pub fn time_noting(rounds: u32) -> std::time::Duration {
+    crate::wait::time_noting(rounds)
+}

@@ -67,7 +67,10 @@ pub(super) fn live(shared: &Arc<Shared>, number: u64, first: Job) {
                 break job;
             }
             let woken = me.waiter.wait(&shared.clock, until, &site);
-            if !woken && shared.leave_idle(&me) {
+            let unneeded = !woken && shared.leave_idle(&me);
+            #[cfg(ironsys_bug = "quits_with_a_job")]
+            let unneeded = !woken;
+            if unneeded {
                 break Job::Quit; // Nobody needed this thread for long enough.
             }
             if !woken {

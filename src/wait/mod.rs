@@ -16,3 +16,5 @@ pub(crate) use site::Site;
 #[allow(unreachable_pub)]
 pub use site::WaitKind;
 pub(crate) use waiter::Waiter;
+#[cfg(feature = "testing")]
+pub(crate) use waiter::time_noting;

@@ -330,6 +330,30 @@ fn a_hook_below_runs_when_the_parent_stops() {
     assert_eq!(ran.load(Ordering::SeqCst), 1);
 }
 
+/// A hook may wait for a thread that is blocked further down.
+#[test]
+fn a_hook_runs_when_everything_below_is_stopped() {
+    let (ctx, cancel) = Context::root();
+    let (child, _keep) = ctx.with_cancel();
+    let (tx, rx) = mpsc::channel();
+    let worker = thread::spawn({
+        let child = child.clone();
+        move || tx.send(child.wait_stopped()).unwrap()
+    });
+    until(|| child.linked().1 == 1);
+    let seen = Arc::new(Mutex::new(None));
+    let _guard = ctx.on_stop({
+        let seen = seen.clone();
+        move |_| *seen.lock().unwrap() = rx.recv().ok()
+    });
+    cancel.cancel_with("all");
+    assert_eq!(
+        seen.lock().unwrap().as_ref().and_then(Stop::cause).map(|c| c.reason()),
+        Some("all")
+    );
+    worker.join().unwrap();
+}
+
 #[test]
 fn a_hook_taken_back_does_not_run() {
     let (ctx, cancel) = Context::root();

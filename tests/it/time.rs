@@ -57,6 +57,28 @@ fn an_advance_wakes_blocked_threads() {
     assert_eq!(time.pending(), 0);
 }
 
+/// A wait that begins while the clock moves past its deadline.
+#[test]
+fn an_advance_overlooks_no_deadline_that_comes_in_meanwhile() {
+    for round in 0..200 {
+        let time = VirtualClock::new();
+        let (root, _cancel) = on(&time);
+        let ctx = root.with_timeout(SECOND);
+        thread::scope(|s| {
+            if round % 2 == 0 {
+                s.spawn(|| assert_eq!(ctx.wait_stopped(), Stop::DeadlineExceeded));
+                time.advance(SECOND);
+            } else {
+                let (tx, rx) = mpsc::channel();
+                let hook = s.spawn(|| ctx.on_stop(move |why| tx.send(why).unwrap()));
+                time.advance(SECOND);
+                let _guard = hook.join().unwrap();
+                assert_eq!(rx.recv(), Ok(Stop::DeadlineExceeded));
+            }
+        });
+    }
+}
+
 #[test]
 fn advance_to_next_goes_from_deadline_to_deadline() {
     let time = VirtualClock::new();
@@ -139,6 +161,29 @@ fn a_deadline_beyond_the_end_of_time_never_comes() {
         cancel.cancel_with("end of test");
         assert!(waiting.join().unwrap().is_cancelled());
     });
+}
+
+/// Hooks wake nobody, so whoever fires one goes on to the next deadline.
+#[test]
+fn an_automatic_clock_does_not_stop_at_a_hook() {
+    for main_jumps in [true, false] {
+        let time = VirtualClock::auto();
+        let (root, _cancel) = on(&time);
+        let _hooks = [1, 2, 3].map(|s| root.with_timeout(SECOND * s).on_stop(|_| ()));
+        let me = main_jumps.then(|| time.participate());
+        thread::scope(|s| {
+            let sleeper = s.spawn(|| {
+                let _me = time.participate();
+                root.sleep(10 * SECOND)
+            });
+            if main_jumps {
+                until(|| time.pending() == 4);
+                drop(me);
+            }
+            assert_eq!(sleeper.join().unwrap(), Ok(()));
+        });
+        assert_eq!(time.pending(), 0);
+    }
 }
 
 /// A thread that jumps the clock runs the hook itself. The hook may wait, too, and must not eat the

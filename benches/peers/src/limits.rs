@@ -21,6 +21,15 @@ pub(crate) fn load(n: u64) -> f64 {
     })
 }
 
+/// Nanoseconds for one look at the clock.
+pub(crate) fn clock(n: u64) -> f64 {
+    ns_each(n, || {
+        for _ in 0..n {
+            black_box(Instant::now());
+        }
+    })
+}
+
 /// Nanoseconds for one uncontended lock and unlock.
 pub(crate) fn lock(n: u64) -> f64 {
     let sum = Mutex::new(0);

@@ -28,6 +28,12 @@ pub(crate) fn check(n: u64) -> f64 {
     })
 }
 
+/// Nanoseconds that a blocking wait pays for noting what it waits for, and since when.
+pub(crate) fn noting(n: u64) -> f64 {
+    let rounds = u32::try_from(n).expect("a count of rounds");
+    ironsys::testing::inner::time_noting(rounds).as_secs_f64() * 1e9 / n as f64
+}
+
 // ===== channel =====
 
 /// Our channel, on which every call is a cancel point.

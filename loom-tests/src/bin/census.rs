@@ -8,7 +8,7 @@
 //! The tool runs the suite itself, prints how many executions each model took, and fails on a model
 //! with a single one: it has lost its race.
 
-use loom_tests::{Fallible, build_models, cargo, messages, models, root, target};
+use loom_tests::{Fallible, build, cargo, messages, models, root, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn sites() -> Fallible<BTreeSet<Site>> {
 
 /// Runs the models: what they reach, and whether every one of them has a race.
 fn suite() -> Fallible<(Reached, bool)> {
-    let program = build_models(None)?;
+    let program = build("loom-tests", "models", "loom", None)?;
     let (census, stats) = (scratch("census")?, scratch("stats")?);
     let mut suite = Command::new(&program);
     suite.current_dir(root()).arg("--quiet");

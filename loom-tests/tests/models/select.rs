@@ -2,6 +2,8 @@
 
 use crate::{SOON, join, join_all, model, spawn, timed};
 use ironsys::channel::{self, RecvError};
+use ironsys::sync::thread;
+use ironsys::testing::Model;
 use ironsys::{Context, select};
 
 /// Two receiving arms, one message on each: two selects get both.
@@ -40,18 +42,24 @@ fn passes_the_baton() {
             let (ctx, a) = (ctx.clone(), a.clone());
             move || a.recv(&ctx)
         });
-        let sender = spawn(move || {
-            ta.try_send(1).expect("there is room");
-            tb.try_send(2).expect("there is room");
+        let sender = spawn({
+            let ta = ta.clone();
+            move || {
+                ta.try_send(1).expect("there is room");
+                tb.try_send(2).expect("there is room");
+                tb
+            }
         });
         let mine = select! { ctx;
-            recv(b) -> n => n == Ok(2),
-            recv(a) -> n => n != Ok(1),
+            recv(b) -> n => n,
+            recv(a) -> n => n,
         }
         .expect("nobody cancels");
-        let expected = if mine { Ok(1) } else { Err(RecvError::Closed) };
-        assert_eq!(join(receiver), expected);
-        join(sender);
+        if mine == Ok(1) {
+            ta.try_send(3).expect("there is room"); // For the receiver that is left.
+        }
+        assert_eq!(join(receiver), Ok(if mine == Ok(2) { 1 } else { 3 }));
+        drop((join(sender), ta));
     });
 }
 
@@ -111,23 +119,53 @@ fn select_vs_select() {
             let (ctx, ta, b) = (ctx.clone(), ta.clone(), b.clone());
             move || {
                 select! { ctx;
-                    send(ta, 1) -> r => r.map(|()| 'a').expect("the other lives"),
                     recv(b) -> n => { assert_eq!(n, Ok(2)); 'b' },
+                    send(ta, 1) -> r => r.map(|()| 'a').expect("the other lives"),
                 }
             }
         });
         let mine = select! { ctx;
-            send(tb, 2) -> r => r.map(|()| 'b').expect("the other lives"),
             recv(a) -> n => { assert_eq!(n, Ok(1)); 'a' },
+            send(tb, 2) -> r => r.map(|()| 'b').expect("the other lives"),
         };
         assert_eq!(mine, join(other));
-        assert_eq!(
-            (a.stats().ledger.done, b.stats().ledger.done),
-            match mine {
-                Ok('a') => (1, 0),
-                _ => (0, 1),
+        let done = (a.stats().ledger.done, b.stats().ledger.done);
+        assert_eq!(done, if mine == Ok('a') { (1, 0) } else { (0, 1) });
+    });
+}
+
+/// The same with a third party that would take the value of one of them.
+#[test]
+fn select_vs_select_vs_recv() {
+    Model::new("select::select_vs_select_vs_recv").bound(2).check(|| {
+        let (ctx, _cancel) = Context::root();
+        let (others, cancel) = ctx.with_cancel();
+        let (ta, a) = channel::bounded(0);
+        let (tb, b) = channel::bounded(0);
+        let other = spawn({
+            let (ctx, ta, b) = (others.clone(), ta.clone(), b.clone());
+            move || {
+                select! { ctx;
+                    send(ta, 1) -> r => r.map(|()| 'a').expect("a receiver lives"),
+                    recv(b) -> n => { assert_eq!(n, Ok(2)); 'b' },
+                }
+                .ok()
             }
-        );
+        });
+        let receiver = spawn(move || b.recv(&others).is_ok());
+        // The order in which the two begin is no event that a model checker varies by itself.
+        thread::yield_now();
+        let mine = select! { ctx;
+            send(tb, 2) -> r => r.map(|()| 'b').expect("a receiver lives"),
+            recv(a) -> n => { assert_eq!(n, Ok(1)); 'a' },
+        }
+        .expect("nobody cancels this one");
+        cancel.cancel();
+        let (other, received) = (join(other), join(receiver));
+        match mine {
+            'a' => assert_eq!((other, received), (Some('a'), false)),
+            _ => assert!((other == Some('b')) != received, "{other:?} {received}"),
+        }
     });
 }
 

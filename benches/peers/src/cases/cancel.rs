@@ -32,6 +32,14 @@ pub(crate) fn check(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
         .measure(settings))
 }
 
+pub(crate) fn observe(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    let n = settings.iterations(5_000_000);
+    Ok(Case::new("observe_wait", "ns/wait", || ours::noting(n))
+        .absolute(Bar::AtMost(30.0))
+        .limit("clock read", || limits::clock(n))
+        .measure(settings))
+}
+
 /// From closing the done channel until all threads blocked on it have been joined.
 fn close_done() -> Duration {
     let (tx, rx) = bounded::<u64>(1);

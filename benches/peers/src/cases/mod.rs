@@ -25,6 +25,7 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("pingpong_allocs", "allocations in a round trip, on one core and on two", pingpong::allocs),
     ("cancel_64", "one cancel until 64 blocked receivers are joined", cancel::blocked),
     ("ctx_check", "asking a context whether it is stopped", cancel::check),
+    ("observe_wait", "what a blocking wait pays for being seen", cancel::observe),
     ("scope_fresh_4", "a scope of 4 trivial tasks, new threads", scope::fresh_4),
     ("scope_fresh_64_limit8", "64 trivial tasks on 8 new threads", scope::fresh_64),
     ("scope_warm_4", "a scope of 4 trivial tasks, warm threads", scope::warm_4),
