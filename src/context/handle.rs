@@ -226,8 +226,9 @@ impl Context {
     /// Runs `f` once when the context stops, unless the guard is dropped before.
     ///
     /// It runs on the thread that cancels, outside of all locks; at a deadline, on the clock's timer
-    /// thread; at once, on this thread, if the context is stopped already. So it must be short: shut
-    /// a socket down, kill a child process. A panic in it is logged and goes no further.
+    /// thread or on whichever thread notices the deadline first; at once, on this thread, if the
+    /// context is stopped already. So it must be short: shut a socket down, kill a child process. A
+    /// panic in it is logged and goes no further.
     ///
     /// ```
     /// use ironsys::Context;

@@ -33,6 +33,9 @@ pub enum CpuError {
     Panicked(#[from] Panicked),
 }
 
+/// Above this a "number of processors" is a mistake.
+const MAX_THREADS: usize = 4096;
+
 /// Processors to compute on: rayon's process-wide pool, or one of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Cpu {
@@ -49,7 +52,7 @@ impl Cpu {
     /// Starts a rayon pool with so many threads; they end some time after the last clone is dropped.
     ///
     /// # Errors
-    /// `threads`: 0, or the system has none left to give.
+    /// `threads`: 0, more than 4,096, or the system has none left to give.
     ///
     /// ```
     /// use ironsys::{Context, cpu::Cpu};
@@ -60,8 +63,9 @@ impl Cpu {
     /// # Ok(()) }
     /// ```
     pub fn with_threads(name: impl Into<String>, threads: usize) -> Result<Self, BuildError> {
-        if threads == 0 {
-            return Err(BuildError::new("cpu", "threads", "must be at least 1, not 0"));
+        if threads == 0 || threads > MAX_THREADS {
+            let problem = format!("must be between 1 and {MAX_THREADS}, not {threads}");
+            return Err(BuildError::new("cpu", "threads", problem));
         }
         Cores::own(threads, name.into())
             .map(|cores| Cpu { cores })

@@ -73,7 +73,7 @@ impl Builder {
         for me in 0..self.workers {
             if let Err(e) = pool.start(me, cache.as_ref()) {
                 for _ in me..self.workers {
-                    pool.crew().left();
+                    pool.crew().alive.left();
                 }
                 let problem = format!("{me} of {} could be started: {e}", self.workers);
                 return wrong("workers", problem); // Dropping the pool joins them.

@@ -6,6 +6,7 @@ use super::job::JobOptions;
 use super::ticket::Ticket;
 use crate::context::{Canceller, Context, Stop};
 use std::fmt;
+use std::time::Duration;
 
 /// Several jobs on one pool, waited for and cancelled together.
 ///
@@ -34,7 +35,8 @@ pub struct Group<R> {
 
 impl<R: Send + 'static> Group<R> {
     pub(super) fn new(pool: Submitter, pool_ctx: &Context) -> Self {
-        let (ctx, cancel) = pool_ctx.with_cancel();
+        // Not below the pool's own: the jobs may be handed back when that has stopped.
+        let (ctx, cancel) = pool_ctx.shielded(Duration::MAX).with_cancel();
         Group { pool, ctx, cancel, tickets: Vec::new() }
     }
 

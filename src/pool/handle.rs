@@ -5,10 +5,10 @@ use super::errors::{SubmitError, TrySubmitError};
 use super::group::Group;
 use super::job::{Cell, Job, JobOptions, Once, Queued};
 use super::ticket::Ticket;
-use super::worker::{self, Crew};
+use super::worker::{self, Crew, Helper};
 use crate::channel::{self, SendError, Sender, TrySendError};
 use crate::context::{Canceller, Context, Op};
-use crate::observe::{self, Ledger, Mark};
+use crate::observe::Ledger;
 use crate::sync::{Arc, thread};
 use crate::threads::ThreadCache;
 use crate::wait::{Place, Site, WaitKind, Waiter};
@@ -79,7 +79,7 @@ impl Pool {
 
     pub(super) fn start(&mut self, me: usize, cache: Option<&ThreadCache>) -> io::Result<()> {
         let crew = self.crew().clone();
-        let work = move || crew.work(me);
+        let work = move || crew.live(me);
         match cache {
             Some(cache) => cache.run(Box::new(work)),
             None => {
@@ -96,6 +96,9 @@ impl Pool {
     /// When `ctx` stops, the running jobs are cancelled, the workers leave the queue where it is, and
     /// what they did not begin is handed back. The call then still waits for the running jobs: one
     /// that neither blocks in this library nor checks its context holds it up.
+    ///
+    /// Called by one of the pool's own jobs, it runs what is queued on the spot, waits for the other
+    /// workers under `ctx`, and counts everything but the job that called it.
     ///
     /// ```
     /// use ironsys::{Context, pool::Pool};
@@ -116,8 +119,11 @@ impl Pool {
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
         self.submitter.tx.close();
+        let me = worker::helper(self.crew().id);
+        while me.as_ref().is_some_and(|me| !ctx.is_stopped() && me.run_queued()) {}
         let site = Site::new(WaitKind::Join, Some(self.crew().name.clone()));
-        let mut op = AllLeft { crew: self.crew(), place: Place::default() };
+        let but = usize::from(me.is_some());
+        let mut op = AllLeft { crew: self.crew(), but, place: Place::default() };
         let finished = ctx.block(site, &mut op);
         if let Err(stop) = finished {
             self.cancel.cancel_with(format!("the pool was to drain, but was stopped: {stop}"));
@@ -129,18 +135,19 @@ impl Pool {
 
     /// Waits for the workers to end, and takes what is left in the queue.
     fn join(&mut self) -> Vec<Job> {
-        if worker::is_worker(self.crew().id) {
+        if worker::helper(self.crew().id).is_some() {
             // Dropped by one of its own jobs: that worker ends after the job.
             self.threads.clear();
         } else {
-            let mut op = AllLeft { crew: self.crew(), place: Place::default() };
+            let mut op = AllLeft { crew: self.crew(), but: 0, place: Place::default() };
             let site = Site::new(WaitKind::Join, Some(self.crew().name.clone()));
             self.crew().ctx.block_to_the_end(site, &mut op);
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join(); // Workers do not unwind.
         }
-        self.crew().queue.drain().into_iter().map(|job| Job(Some(job))).collect()
+        let left = self.crew().queue.drain().into_iter().filter(Queued::waits);
+        left.map(|job| Job(Some(job))).collect()
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
@@ -171,7 +178,7 @@ impl Submitter {
     ///
     /// The job runs under the pool's context, not under `ctx`; see [`submit_with`](Self::submit_with)
     /// for jobs that are to stop with their submitter. A worker that submits to its own full pool
-    /// runs queued jobs until there is room.
+    /// runs the job at once, itself.
     ///
     /// # Cancellation
     /// Of the wait for room: the job has not been accepted, and the closure is in the error.
@@ -265,28 +272,28 @@ impl Submitter {
 
     #[track_caller]
     fn enqueue(&self, ctx: &Context, job: Queued) -> Result<(), SendError<Queued>> {
-        if worker::is_worker(self.crew.id) {
-            self.enqueue_from_worker(ctx, job)
-        } else {
-            self.tx.send(ctx, job)
+        match worker::helper(self.crew.id) {
+            Some(me) => self.enqueue_from_worker(&me, ctx, job),
+            None => self.tx.send(ctx, job),
         }
     }
 
     /// A worker never blocks on the queue that it is to empty.
-    fn enqueue_from_worker(&self, ctx: &Context, mut job: Queued) -> Result<(), SendError<Queued>> {
-        loop {
-            if let Err(stop) = ctx.check() {
-                return Err(SendError::Stopped { value: job, stop });
-            }
-            job = match self.tx.try_send(job) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Closed(job)) => return Err(SendError::Closed(job)),
-                Err(TrySendError::Full(job)) => job,
-            };
-            if !worker::help(self.crew.id) && self.tx.capacity() == 0 {
-                // Nobody is there to take it and there is no queue: it is this worker's.
-                job.run(&self.crew.ctx, observe::current(), &mut Mark::default());
-                return Ok(());
+    fn enqueue_from_worker(
+        &self,
+        me: &Helper,
+        ctx: &Context,
+        job: Queued,
+    ) -> Result<(), SendError<Queued>> {
+        if let Err(stop) = ctx.check() {
+            return Err(SendError::Stopped { value: job, stop });
+        }
+        match self.tx.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(job)) => Err(SendError::Closed(job)),
+            Err(TrySendError::Full(job)) => {
+                me.run_unqueued(job);
+                Ok(())
             }
         }
     }
@@ -329,7 +336,6 @@ impl Submitter {
     }
 
     /// Opens a group: jobs that are waited for, and cancelled, together.
-    #[must_use]
     pub fn group<R: Send + 'static>(&self) -> Group<R> {
         Group::new(self.clone(), &self.crew.ctx)
     }
@@ -340,15 +346,19 @@ impl Submitter {
         // The ends first: what ends in between then still counts as accepted.
         let sum = self.crew.sum();
         let queue = self.tx.stats();
-        let running = sum.taken - (sum.done + sum.failed + sum.cancelled);
+        let ended = sum.done + sum.failed + sum.cancelled;
+        let running = sum.taken - ended - sum.gone;
+        // What is in the queue, but has been run, is not in flight.
+        let shells = sum.early.saturating_sub(sum.gone);
+        let from_queue = sum.taken.saturating_sub(sum.early + sum.unqueued);
         let ledger = Ledger {
-            accepted: queue.ledger.accepted,
+            accepted: queue.ledger.accepted + sum.unqueued,
             done: sum.done,
             failed: sum.failed,
             cancelled: sum.cancelled,
             // Out of the queue, but not to a worker: handed back by a shutdown.
-            dropped: queue.ledger.dropped + queue.ledger.done.saturating_sub(sum.taken),
-            in_flight: queue.depth as u64 + running,
+            dropped: queue.ledger.dropped + queue.ledger.done.saturating_sub(from_queue),
+            in_flight: (queue.depth as u64 + running).saturating_sub(shells),
         };
         Stats { ledger, workers: self.crew.workers(), running, queue }
     }
@@ -384,6 +394,8 @@ impl fmt::Debug for Submitter {
 /// The wait for the last worker to leave.
 struct AllLeft<'a> {
     crew: &'a Crew,
+    /// 1 on a worker of the pool: it cannot wait for itself.
+    but: usize,
     place: Place,
 }
 
@@ -391,11 +403,11 @@ impl Op for AllLeft<'_> {
     type Out = ();
 
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<()> {
-        self.crew.all_left(&mut self.place, waiter).then_some(())
+        self.crew.alive.all_left(self.but, &mut self.place, waiter).then_some(())
     }
 
     fn withdraw(&mut self) -> Option<()> {
-        self.crew.stop_waiting(&mut self.place);
+        self.crew.alive.stop_waiting(&mut self.place);
         None
     }
 }

@@ -12,8 +12,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// How a job is run. Made by [`Submitter::job`](super::Submitter::job); the default has no name, no
-/// deadline, and runs under the pool's own context.
+/// How a job is run. The default has no name, no deadline, and runs under the pool's own context.
 #[derive(Debug, Clone, Default)]
 #[must_use = "options do nothing until a job is submitted with them"]
 pub struct JobOptions {
@@ -48,12 +47,14 @@ impl JobOptions {
         self
     }
 
-    /// The context of a job that is not to run under the pool's own.
-    pub(super) fn context(&self, pool: &Context) -> Option<Context> {
-        let ctx = self.under.as_ref().map(|under| Context::merge(under, pool));
-        match self.timeout {
-            None => ctx,
-            Some(timeout) => Some(ctx.as_ref().unwrap_or(pool).with_timeout(timeout)),
+    /// The context that goes with the job, whoever runs it in the end: its deadline counts from now.
+    fn context(&self, pool: &Context) -> Option<Context> {
+        match (&self.under, self.timeout) {
+            (None, None) => None,
+            (Some(under), None) => Some(under.clone()),
+            (Some(under), Some(timeout)) => Some(under.with_timeout(timeout)),
+            // Not below the pool's: the job may be handed back when that has stopped.
+            (None, Some(timeout)) => Some(pool.shielded(timeout)),
         }
     }
 }
@@ -64,7 +65,7 @@ pub(super) struct Cell<F, R> {
     state: Mutex<State<F, R>>,
     name: Option<Arc<str>>,
     at: &'static Location<'static>,
-    /// `None`: the pool's own.
+    /// The job stops with it as well as with whoever runs it.
     ctx: Option<Context>,
     _leak: LeakTrack,
 }
@@ -82,23 +83,27 @@ pub(super) enum End {
     Done,
     Failed,
     Cancelled,
+    /// Nothing was left to do: a worker that waits for it has run it before its turn.
+    Gone,
 }
 
 /// The side of a job that the queue sees, if somebody holds a ticket.
 pub(super) trait Run: Send + Sync {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
     fn cancel(&self, stop: Stop);
+    /// Whether it has neither begun nor been cancelled.
+    fn waits(&self) -> bool;
     fn name(&self) -> Option<&str>;
     fn at(&self) -> &'static Location<'static>;
 }
 
 /// The side of a job that the ticket sees.
-pub(super) trait Await<R>: Send + Sync {
+pub(super) trait Await<R>: Run {
     /// Takes the result, or registers for it.
     fn poll(&self, place: &mut Place, waiter: &Arc<Waiter>) -> Option<Result<R, JoinError>>;
     fn leave(&self, place: &mut Place);
     fn is_finished(&self) -> bool;
-    fn name(&self) -> Option<Arc<str>>;
+    fn shared_name(&self) -> Option<Arc<str>>;
 }
 
 impl<F, R> Cell<F, R>
@@ -141,10 +146,11 @@ where
 {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
         // The token goes last, when whoever waits is counted as awake again.
-        let Some((work, token)) = self.state.lock().work.take() else { return End::Cancelled };
-        let ctx = self.ctx.as_ref().unwrap_or(pool);
+        let Some((work, token)) = self.state.lock().work.take() else { return End::Gone };
+        let merged = self.ctx.as_ref().map(|ctx| Context::merge(ctx, pool));
+        let ctx = merged.as_ref().unwrap_or(pool);
         if let Err(stop) = ctx.check() {
-            drop(work);
+            panics::discard(work);
             self.finish(Err(JoinError::Cancelled(stop)));
             return End::Cancelled;
         }
@@ -167,8 +173,12 @@ where
 
     fn cancel(&self, stop: Stop) {
         let Some((work, _token)) = self.state.lock().work.take() else { return };
-        drop(work);
+        panics::discard(work);
         self.finish(Err(JoinError::Cancelled(stop)));
+    }
+
+    fn waits(&self) -> bool {
+        self.state.lock().work.is_some()
     }
 
     fn name(&self) -> Option<&str> {
@@ -180,7 +190,11 @@ where
     }
 }
 
-impl<F: Send, R: Send> Await<R> for Cell<F, R> {
+impl<F, R> Await<R> for Cell<F, R>
+where
+    F: FnOnce(&Context) -> R + Send + 'static,
+    R: Send + 'static,
+{
     fn poll(&self, place: &mut Place, waiter: &Arc<Waiter>) -> Option<Result<R, JoinError>> {
         let mut state = self.state.lock();
         match state.out.take() {
@@ -203,7 +217,7 @@ impl<F: Send, R: Send> Await<R> for Cell<F, R> {
         self.state.lock().out.is_some()
     }
 
-    fn name(&self) -> Option<Arc<str>> {
+    fn shared_name(&self) -> Option<Arc<str>> {
         self.name.clone()
     }
 }
@@ -217,8 +231,20 @@ pub(super) enum Queued {
 impl Queued {
     pub(super) fn run(self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
         match self {
-            Queued::Shared(job) => job.run(pool, worker, mark),
+            Queued::Shared(job) => {
+                let end = job.run(pool, worker, mark);
+                panics::discard(job); // With a result that nobody wants any more.
+                end
+            }
             Queued::Once(job) => job.run(pool, worker, mark),
+        }
+    }
+
+    /// Whether there is something left to run.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Queued::Shared(job) => job.waits(),
+            Queued::Once(_) => true,
         }
     }
 
@@ -275,6 +301,7 @@ where
     fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
         let Once { work, token, at } = *self;
         if pool.is_stopped() {
+            panics::discard(work);
             return End::Cancelled;
         }
         let _seat = token.sit();
@@ -284,6 +311,7 @@ where
             Err(payload) => {
                 let text = panics::message(&*payload);
                 log::error!("ironsys: the job submitted at {at} panicked: {text}");
+                panics::discard(payload);
                 End::Failed
             }
         }
@@ -329,9 +357,12 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(Queued::Shared(job)) = self.0.take() {
-            let cause = Cause::new("the pool was shut down before the job began".into(), job.at());
-            job.cancel(Stop::Cancelled(cause));
+        match self.0.take() {
+            Some(Queued::Shared(job)) => {
+                let why = "the pool was shut down before the job began";
+                job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
+            }
+            once => panics::discard(once),
         }
     }
 }

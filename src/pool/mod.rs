@@ -14,14 +14,14 @@
 //! ```
 //!
 //! A pool is for work that outlives the call that submits it, or that many callers share. For work
-//! that ends before its caller returns take a [`scope`](crate::scope); for computing on all cores,
+//! that ends before its caller returns take a [`scope`](crate::scope()); for computing on all cores,
 //! [`cpu`](crate::cpu).
 //!
 //! What is promised, and tested:
 //! * every accepted job ends as done, failed, cancelled or handed back; nobody waits for ever;
 //! * a panic is the job's failure, not the worker's;
-//! * a job that waits for another of its own pool, or submits to its own full pool, runs queued jobs
-//!   meanwhile, so it cannot deadlock.
+//! * a job that waits for another of its own pool, or submits to its own full pool, runs that job
+//!   itself, so it cannot deadlock; its stack grows with its own nesting, not with the queue.
 //!
 //! The rooms: `builder` and `handle` are what users hold; `job` is a job and its result; `ticket`
 //! waits for it; `worker` runs it; `group` collects several.

@@ -18,7 +18,7 @@ pub struct Ticket<R> {
 impl<R: Send + 'static> Ticket<R> {
     /// Waits for the job and returns its value.
     ///
-    /// A worker that waits for a job of its own pool runs queued jobs meanwhile.
+    /// A worker that waits for a job of its own pool which has not begun runs it at once, itself.
     ///
     /// # Cancellation
     /// Stops waiting; the job goes on.
@@ -44,9 +44,11 @@ impl<R: Send + 'static> Ticket<R> {
     #[track_caller]
     pub fn wait(&mut self, ctx: &Context) -> Result<Result<R, JoinError>, Stop> {
         ctx.check()?;
-        while !self.job.is_finished() && !ctx.is_stopped() && worker::help(self.pool) {}
+        if let Some(helper) = worker::helper(self.pool) {
+            helper.run_early(&*self.job);
+        }
         let mut op = Join { job: &*self.job, place: Place::default() };
-        ctx.block(Site::new(WaitKind::Join, self.job.name()), &mut op)
+        ctx.block(Site::new(WaitKind::Join, self.job.shared_name()), &mut op)
     }
 
     /// Returns whether [`join`](Self::join) would not wait.
@@ -58,7 +60,7 @@ impl<R: Send + 'static> Ticket<R> {
 
 impl<R> fmt::Debug for Ticket<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("name", &self.job.name()).finish_non_exhaustive()
+        f.debug_struct("Ticket").field("name", &self.job.shared_name()).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,10 @@
 //! A worker: takes jobs from the queue and runs them; and what it does instead of deadlocking.
 
-use super::job::{End, Queued};
+use super::job::{End, Queued, Run};
 use crate::channel::Receiver;
 use crate::context::Context;
 use crate::observe::{self, Mark, TaskId, TaskKind};
+use crate::panics;
 use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::cell::RefCell;
@@ -19,10 +20,12 @@ pub(super) struct Crew {
     pub(super) queue: Receiver<Queued>,
     /// How the jobs ended, one place for each worker: written by that worker alone.
     ends: Vec<Ends>,
-    /// Guards how many workers are left, and who waits for the last.
-    alive: Mutex<(usize, WaitQueue)>,
+    pub(super) alive: Arc<Alive>,
     _leak: LeakTrack,
 }
+
+/// Guards how many workers are left, and who waits for the last.
+pub(super) struct Alive(Mutex<(usize, WaitQueue)>);
 
 /// One worker's counts, on cache lines of their own.
 #[repr(align(128))]
@@ -32,6 +35,12 @@ struct Ends {
     done: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,
+    /// Taken from the queue when nothing was left of them.
+    gone: AtomicU64,
+    /// Of those taken: not from the queue, where they still are.
+    early: AtomicU64,
+    /// Of those taken: never queued, since the queue was full.
+    unqueued: AtomicU64,
 }
 
 /// The sum of what all workers have counted.
@@ -40,7 +49,10 @@ pub(super) struct Sum {
     pub(super) done: u64,
     pub(super) failed: u64,
     pub(super) cancelled: u64,
+    pub(super) gone: u64,
     pub(super) taken: u64,
+    pub(super) early: u64,
+    pub(super) unqueued: u64,
 }
 
 crate::sync::thread_local_in_build! {
@@ -58,7 +70,7 @@ impl Crew {
         workers: usize,
     ) -> Self {
         let ends = (0..workers).map(|_| Ends::default()).collect();
-        let alive = Mutex::new((workers, WaitQueue::default()));
+        let alive = Arc::new(Alive(Mutex::new((workers, WaitQueue::default()))));
         Crew { id, name, at, ctx, queue, ends, alive, _leak: LeakTrack::new() }
     }
 
@@ -73,13 +85,23 @@ impl Crew {
             sum.done += ends.done.load(Ordering::Acquire);
             sum.failed += ends.failed.load(Ordering::Acquire);
             sum.cancelled += ends.cancelled.load(Ordering::Acquire);
+            sum.gone += ends.gone.load(Ordering::Acquire);
             sum.taken += ends.taken.load(Ordering::Acquire);
+            sum.early += ends.early.load(Ordering::Acquire);
+            sum.unqueued += ends.unqueued.load(Ordering::Acquire);
         }
         sum
     }
 
-    /// The life of one worker.
-    pub(super) fn work(self: &Arc<Self>, me: usize) {
+    /// The life of one worker. Whoever joins it finds that it has let go of the pool's context, too.
+    pub(super) fn live(self: Arc<Self>, me: usize) {
+        let alive = self.alive.clone();
+        self.work(me);
+        panics::discard(self);
+        alive.left();
+    }
+
+    fn work(self: &Arc<Self>, me: usize) {
         ME.with(|at| *at.borrow_mut() = Some((self.clone(), me)));
         let name: Arc<str> = format!("{}-{me}", self.name).into();
         let running =
@@ -100,35 +122,41 @@ impl Crew {
         drop(mark);
         drop(running);
         ME.with(|at| *at.borrow_mut() = None);
-        self.left();
     }
 
     fn perform(&self, me: usize, job: Queued, worker: Option<TaskId>, mark: &mut Mark) {
+        self.count(me, || job.run(&self.ctx, worker, mark));
+    }
+
+    fn count(&self, me: usize, run: impl FnOnce() -> End) {
         let ends = &self.ends[me];
         add_one(&ends.taken);
-        add_one(match job.run(&self.ctx, worker, mark) {
+        add_one(match run() {
             End::Done => &ends.done,
             End::Failed => &ends.failed,
             End::Cancelled => &ends.cancelled,
+            End::Gone => &ends.gone,
         });
     }
+}
 
+impl Alive {
     /// One worker is gone, or could not be started.
     pub(super) fn left(&self) {
         let mut wakes = Wakes::default();
-        let mut alive = self.alive.lock();
+        let mut alive = self.0.lock();
         alive.0 -= 1;
-        if alive.0 == 0 {
-            alive.1.notify_all(&mut wakes);
+        if alive.0 <= 1 {
+            alive.1.notify_all(&mut wakes); // Perhaps the one that is left waits itself.
         }
         drop(alive);
         wakes.wake();
     }
 
-    /// `true` if no worker is left; else registers.
-    pub(super) fn all_left(&self, place: &mut Place, waiter: &Arc<Waiter>) -> bool {
-        let mut alive = self.alive.lock();
-        if alive.0 == 0 {
+    /// `true` if no more than `but` workers are left; else registers.
+    pub(super) fn all_left(&self, but: usize, place: &mut Place, waiter: &Arc<Waiter>) -> bool {
+        let mut alive = self.0.lock();
+        if alive.0 <= but {
             alive.1.leave(place);
             return true;
         }
@@ -137,7 +165,7 @@ impl Crew {
     }
 
     pub(super) fn stop_waiting(&self, place: &mut Place) {
-        self.alive.lock().1.leave(place);
+        self.0.lock().1.leave(place);
     }
 }
 
@@ -147,20 +175,40 @@ fn add_one(count: &AtomicU64) {
     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);
 }
 
-/// Whether the calling thread is a worker of this pool.
-pub(super) fn is_worker(pool: u64) -> bool {
-    let mine = |me: &RefCell<Option<(Arc<Crew>, usize)>>| {
-        me.borrow().as_ref().is_some_and(|(crew, _)| crew.id == pool)
-    };
-    ME.try_with(mine).unwrap_or(false)
+/// The calling thread's place in `pool`, if it is one of its workers: it never blocks on what only its
+/// pool could give it, but does it itself.
+pub(super) fn helper(pool: u64) -> Option<Helper> {
+    let (crew, me) = ME.try_with(|me| me.borrow().clone()).ok().flatten()?;
+    (crew.id == pool).then_some(Helper { crew, me })
 }
 
-/// Runs one queued job of `pool` on the calling thread, if that is one of its workers and there is
-/// one: what a worker does instead of blocking on its own pool.
-pub(super) fn help(pool: u64) -> bool {
-    let me = ME.try_with(|me| me.borrow().clone()).ok().flatten();
-    let Some((crew, me)) = me.filter(|(crew, _)| crew.id == pool) else { return false };
-    let Ok(job) = crew.queue.try_recv() else { return false };
-    crew.perform(me, job, observe::current(), &mut Mark::default());
-    true
+/// A worker that would otherwise block.
+pub(super) struct Helper {
+    crew: Arc<Crew>,
+    me: usize,
+}
+
+impl Helper {
+    /// Runs a job that it waits for, if that still waits in the queue. What is left of it there is
+    /// thrown away when its turn comes.
+    pub(super) fn run_early(&self, job: &(impl Run + ?Sized)) {
+        if job.waits() {
+            add_one(&self.crew.ends[self.me].early);
+            let parent = observe::current();
+            self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()));
+        }
+    }
+
+    /// Runs a job for which the queue has no room.
+    pub(super) fn run_unqueued(&self, job: Queued) {
+        add_one(&self.crew.ends[self.me].unqueued);
+        self.crew.perform(self.me, job, observe::current(), &mut Mark::default());
+    }
+
+    /// Runs a queued job; `false` if there is none.
+    pub(super) fn run_queued(&self) -> bool {
+        let Ok(job) = self.crew.queue.try_recv() else { return false };
+        self.crew.perform(self.me, job, observe::current(), &mut Mark::default());
+        true
+    }
 }

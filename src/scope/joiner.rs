@@ -77,6 +77,7 @@ impl<T, E> Joined<T, E> {
 
     /// Returns the values of the successes and the outcomes of the rest, each with its index.
     #[must_use]
+    #[expect(clippy::type_complexity, reason = "two lists with indices; names would say less")]
     pub fn split(self) -> (Vec<(usize, T)>, Vec<(usize, Outcome<T, E>)>) {
         let (mut values, mut rest) = (Vec::new(), Vec::new());
         for (i, outcome) in self.outcomes.into_iter().enumerate() {

@@ -9,7 +9,7 @@
 //! * a thread that comes late finds the gate shut and touches nothing that was borrowed.
 //!
 //! So the borrow is used only between a successful `enter` and its end, and both lie inside the
-//! call of `Gate::open`. Modelled by `gate_late_runner` and `gate_waits_for_runner`, run under miri.
+//! call of `Gate::open`. Modelled by `gate::gate_late_runner` and `gate::gate_waits_for_runner`.
 #![allow(unsafe_code)]
 
 use super::{Arc, Condvar, LeakTrack, MODEL, Mutex};
