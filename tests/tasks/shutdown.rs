@@ -47,7 +47,7 @@ fn a_drain_that_is_stopped_hands_back_what_has_not_begun() {
         drop(go);
         assert_eq!((report.done, report.undelivered.len()), (1, 7));
         assert_eq!(report.undelivered[0].name(), Some("plain"));
-        assert!(report.undelivered[0].submitted_at().unwrap().file().ends_with("pool.rs"));
+        assert!(report.undelivered[0].submitted_at().unwrap().file().ends_with("shutdown.rs"));
         let second = pool(ctx, 1, 10);
         for (i, job) in report.undelivered.into_iter().enumerate() {
             match i {
