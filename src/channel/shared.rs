@@ -5,7 +5,7 @@ use super::policy::Overflow;
 use super::state::State;
 use super::stats::Stats;
 use crate::observe::Ledger;
-use crate::sync::{Arc, AtomicUsize, LeakTrack, Mutex, MutexGuard, Ordering, spin};
+use crate::sync::{Arc, AtomicUsize, LeakTrack, Mutex, MutexGuard, Ordering, SpinPlace};
 use crate::wait::Wakes;
 
 pub(super) struct Shared<T> {
@@ -14,6 +14,8 @@ pub(super) struct Shared<T> {
     /// A hint for spinning: what could be received, as of the last critical section. Written under
     /// the lock; whoever reads it looks again under the lock.
     ready: AtomicUsize,
+    receiver_spins: SpinPlace,
+    sender_spins: SpinPlace,
     pub(super) name: Option<Arc<str>>,
     capacity: usize,
     overflow: Overflow<T>,
@@ -33,6 +35,8 @@ impl<T> Shared<T> {
         Shared {
             state: Mutex::new(State::new(capacity)),
             ready: AtomicUsize::new(0),
+            receiver_spins: SpinPlace::default(),
+            sender_spins: SpinPlace::default(),
             name,
             capacity,
             overflow,
@@ -195,14 +199,15 @@ impl<T> Shared<T> {
 
     /// Spins a little until there may be something to receive.
     pub(super) fn spin_ready(&self) -> bool {
-        spin(|| self.ready.load(Ordering::Relaxed) != 0) // loom: unreached: a model never spins.
+        // loom: unreached: a model never spins.
+        self.receiver_spins.spin(|| self.ready.load(Ordering::Relaxed) != 0)
     }
 
     /// Spins a little until there may be room, and then tries again.
     pub(super) fn spin_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let full = self.capacity;
         // loom: unreached: a model never spins.
-        if spin(|| self.ready.load(Ordering::Relaxed) < full) {
+        if self.sender_spins.spin(|| self.ready.load(Ordering::Relaxed) < full) {
             return self.try_send(value, true);
         }
         Err(TrySendError::Full(value))

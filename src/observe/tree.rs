@@ -46,8 +46,8 @@ pub struct Task {
     pub name: Option<Arc<str>>,
     /// The line that started it.
     pub spawned_at: &'static Location<'static>,
-    /// When it began to run; real time, whatever the context's clock. Not recorded for jobs that are
-    /// run without a ticket.
+    /// When it began to run; real time, whatever the context's clock. Not recorded for tasks and
+    /// jobs that are run without a name and a handle.
     pub started: Option<Instant>,
     /// The name of the thread that runs it.
     pub thread: String,

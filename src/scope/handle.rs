@@ -180,7 +180,9 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let token = Token::of(core.ctx.clock());
         let job: Job<'env, E> = Box::new(move |scope, mark| {
             let _seat = token.sit();
-            let _ = about.run(scope.core, mark, || f(&scope.core.ctx));
+            // Nobody waits for it by name: the cheaper entry will do.
+            about.list_anonymously(scope.core, mark);
+            let _ = about.run(scope.core, || f(&scope.core.ctx));
         });
         core.add(*start, job, false);
     }
@@ -197,7 +199,8 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let job: Job<'env, E> = Box::new(move |scope, mark| {
             let _seat = token.sit();
             let core = scope.core;
-            let _ = about.run(core, mark, || match f(&core.daemon_ctx) {
+            about.list(core, mark);
+            let _ = about.run(core, || match f(&core.daemon_ctx) {
                 // It was told to end, and says so.
                 Err(_) if core.daemon_ctx.is_stopped() => Ok(()),
                 out => out,
@@ -220,7 +223,8 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let job: Job<'env, E> = Box::new(move |scope, mark| {
             // Dropped last, when whoever joins is counted as awake again.
             let _seat = token.sit();
-            let out = about.run(scope.core, mark, || f(scope));
+            about.list(scope.core, mark);
+            let out = about.run(scope.core, || f(scope));
             if let Some(slot) = ticket.slot.take() {
                 slot.set(out.ok_or_else(|| scope.core.stop()));
             }
@@ -242,15 +246,24 @@ struct About {
 }
 
 impl About {
+    fn list<E>(&self, core: &Core<'_, E>, mark: &mut Mark) {
+        mark.set(core.ctx.registry(), TaskKind::Task, self.name.clone(), self.at, core.id);
+    }
+
+    fn list_anonymously<E>(&self, core: &Core<'_, E>, mark: &mut Mark) {
+        match self.name {
+            None => mark.set_anonymous(core.ctx.registry(), TaskKind::Task, self.at, core.id),
+            Some(_) => self.list(core, mark),
+        }
+    }
+
     /// Runs a task; `None` if it failed, and the scope knows by then.
     fn run<'env, T, E: Send + 'env>(
         self,
         core: &Core<'env, E>,
-        mark: &mut Mark,
         f: impl FnOnce() -> Result<T, E>,
     ) -> Option<T> {
         let About { name, at } = self;
-        mark.set(core.ctx.registry(), TaskKind::Task, name.clone(), at, core.id);
         let failure = match catch_unwind(f) {
             Ok(Ok(value)) => return Some(value),
             Ok(Err(error)) => Failure::Error(error),

@@ -49,7 +49,7 @@ pub use backend::{
 pub use std::sync::atomic::Ordering;
 pub use std::sync::{Arc, Weak};
 
-pub(crate) use backend::{cpu, random_u64, spin, time};
+pub(crate) use backend::{SpinPlace, cpu, random_u64, spin, time};
 pub(crate) use gate::{Gate, Start, Work};
 
 #[doc(hidden)]

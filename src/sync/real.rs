@@ -193,8 +193,8 @@ pub fn catch_unwind<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 
 /// Waits a little, awake, for `ready`: returns whether it came true.
 ///
-/// Some hundred nanoseconds of pauses, then the processor is offered to others four times: on one core
-/// the other side then runs at once, and on two a hand-over needs no system call.
+/// Some hundred nanoseconds of pauses, then the processor is offered to others four times: on one
+/// core the other side then runs at once, and on two a hand-over needs no system call.
 #[inline]
 pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
     for round in 0..8 {
@@ -208,6 +208,26 @@ pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
         }
     }
     ready()
+}
+
+/// A place where a few threads at a time may [`spin`]; the others have better park at once.
+#[derive(Debug, Default)]
+pub(crate) struct SpinPlace(std::sync::atomic::AtomicUsize);
+
+/// One for each processor; more would only keep the processors from those who have work.
+static MAX_SPINNING: std::sync::LazyLock<usize> =
+    std::sync::LazyLock::new(thread::available_parallelism);
+
+impl SpinPlace {
+    #[inline]
+    pub(crate) fn spin(&self, ready: impl FnMut() -> bool) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        // Only a hint: what was ready is looked at again under its lock.
+        let there = self.0.fetch_add(1, Relaxed);
+        let ready = there < *MAX_SPINNING && spin(ready);
+        self.0.fetch_sub(1, Relaxed);
+        ready
+    }
 }
 
 /// The next number of this thread's xorshift stream, seeded by the thread's start.

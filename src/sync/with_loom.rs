@@ -277,6 +277,16 @@ pub(crate) fn spin(_ready: impl FnMut() -> bool) -> bool {
     false
 }
 
+/// A model never spins.
+#[derive(Debug, Default)]
+pub(crate) struct SpinPlace;
+
+impl SpinPlace {
+    pub(crate) fn spin(&self, _ready: impl FnMut() -> bool) -> bool {
+        false
+    }
+}
+
 /// A model is deterministic.
 pub(crate) fn random_u64() -> u64 {
     0x9E37_79B9_7F4A_7C15

@@ -214,6 +214,16 @@ pub(crate) fn spin(_ready: impl FnMut() -> bool) -> bool {
     false
 }
 
+/// A model never spins.
+#[derive(Debug, Default)]
+pub(crate) struct SpinPlace;
+
+impl SpinPlace {
+    pub(crate) fn spin(&self, _ready: impl FnMut() -> bool) -> bool {
+        false
+    }
+}
+
 /// The schedule decides.
 pub(crate) fn random_u64() -> u64 {
     use shuttle::rand::Rng;

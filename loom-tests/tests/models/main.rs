@@ -4,6 +4,7 @@
 //! the name of its test, so `cargo test -- channel::baton` runs what `MODEL channel::baton` reports.
 //! The bodies are thin and the capacities small: loom's stacks hold 32 KiB, and its patience less.
 
+mod broadcast;
 mod channel;
 mod channel_close;
 mod context;
@@ -20,6 +21,7 @@ mod semaphore;
 mod threads;
 mod time;
 mod waiter;
+mod watch;
 
 use ironsys::Stop;
 use ironsys::sync::thread::{self, JoinHandle};
