@@ -2,6 +2,7 @@
 
 use crate::{Oops, model};
 use ironsys::observe::Registry;
+use ironsys::pool::{JobOptions, Pool};
 use ironsys::{Context, channel, scope};
 
 /// A snapshot sees each task whole or not at all, and what it waits for.
@@ -21,6 +22,24 @@ fn snapshot_vs_tasks() {
             tx.try_send(1).map_err(|_| Oops::Boom)
         })
         .expect("nobody fails");
+        assert!(registry.tasks().is_empty());
+    });
+}
+
+/// A worker goes from job to job while somebody looks: the entry of the one becomes that of the other.
+#[test]
+fn snapshot_vs_next_job() {
+    model("observe::snapshot_vs_next_job", || {
+        let registry = Registry::new();
+        let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
+        let pool = Pool::builder("p").workers(1).queue(2).context(&ctx).build().expect("fine");
+        for name in ["one", "two"] {
+            let options = JobOptions::new().name(name);
+            drop(pool.submit_with(&ctx, options, |_| ()).expect("there is room"));
+        }
+        let tasks = registry.tasks();
+        assert!(tasks.len() <= 2, "a worker and its job: {tasks}");
+        assert_eq!(pool.drain(&ctx).done, 2);
         assert!(registry.tasks().is_empty());
     });
 }

@@ -97,6 +97,37 @@ fn autojump_vs_message() {
     });
 }
 
+/// The clock jumps to a closure, which runs on the thread that parked last and sleeps there: it is at
+/// work meanwhile, and what it sends wakes it.
+#[test]
+fn autojump_runs_a_closure() {
+    model("time::autojump_runs_a_closure", || {
+        let time = VirtualClock::auto();
+        let start = time.now();
+        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let _me = time.participate();
+        let (tx, rx) = channel::bounded(1);
+        let guard = ctx.with_timeout(SECOND).on_stop({
+            let ctx = ctx.clone();
+            move |_| {
+                ctx.sleep(SECOND).expect("nobody stops it");
+                tx.try_send(7).expect("there is room");
+            }
+        });
+        let other = spawn({
+            let (time, ctx) = (time.clone(), ctx.with_deadline(start + SECOND));
+            move || {
+                let _me = time.participate();
+                ctx.wait_stopped()
+            }
+        });
+        assert_eq!(rx.recv(&ctx), Ok(7));
+        assert_eq!(join(other), Stop::DeadlineExceeded);
+        assert_eq!(time.now(), start + 2 * SECOND);
+        drop(guard);
+    });
+}
+
 /// A closure on a deadline of a virtual clock runs once or is taken back.
 #[test]
 fn virtual_clock_call_vs_drop() {
