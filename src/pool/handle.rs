@@ -41,6 +41,8 @@ pub struct Submitter {
 pub struct Drained {
     /// Jobs that ran to their end.
     pub done: u64,
+    /// Of these, jobs that ended after their deadline: they did not look at their context.
+    pub overran: u64,
     /// Jobs that panicked.
     pub failed: u64,
     /// Jobs whose deadline or context stopped them before they began.
@@ -59,6 +61,8 @@ pub struct Stats {
     pub workers: usize,
     /// Jobs running now.
     pub running: u64,
+    /// Jobs that ended after their deadline: they did not look at their context.
+    pub overran: u64,
     /// The queue: depth, peak, and how long submitters waited for room or workers for jobs.
     pub queue: channel::Stats,
 }
@@ -130,7 +134,8 @@ impl Pool {
         }
         let undelivered = self.join();
         let sum = self.crew().sum();
-        Drained { done: sum.done, failed: sum.failed, cancelled: sum.cancelled, undelivered }
+        let (done, overran) = (sum.done, sum.overran);
+        Drained { done, overran, failed: sum.failed, cancelled: sum.cancelled, undelivered }
     }
 
     /// Waits for the workers to end, and takes what is left in the queue.
@@ -360,7 +365,7 @@ impl Submitter {
             dropped: queue.ledger.dropped + queue.ledger.done.saturating_sub(from_queue),
             in_flight: (queue.depth as u64 + running).saturating_sub(shells),
         };
-        Stats { ledger, workers: self.crew.workers(), running, queue }
+        Stats { ledger, workers: self.crew.workers(), running, overran: sum.overran, queue }
     }
 
     /// Returns the name of the pool.

@@ -81,6 +81,8 @@ struct State<F, R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Done,
+    /// Done, after its deadline: it did not look at its context.
+    Late,
     Failed,
     Cancelled,
     /// Nothing was left to do: a worker that waits for it has run it before its turn.
@@ -160,8 +162,14 @@ where
         drop(seat);
         match result {
             Ok(value) => {
+                let late = ctx.deadline().filter(|deadline| ctx.clock().now() > *deadline);
                 self.finish(Ok(value));
-                End::Done
+                if late.is_none() {
+                    return End::Done;
+                }
+                let name = self.name.as_deref().unwrap_or("job");
+                log::warn!("ironsys: {name}, submitted at {}, overran its deadline", self.at);
+                End::Late
             }
             Err(payload) => {
                 let name = self.name.as_deref().unwrap_or("job");

@@ -33,6 +33,7 @@ pub(super) struct Alive(Mutex<(usize, WaitQueue)>);
 struct Ends {
     taken: AtomicU64,
     done: AtomicU64,
+    overran: AtomicU64,
     failed: AtomicU64,
     cancelled: AtomicU64,
     /// Taken from the queue when nothing was left of them.
@@ -47,6 +48,7 @@ struct Ends {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sum {
     pub(super) done: u64,
+    pub(super) overran: u64,
     pub(super) failed: u64,
     pub(super) cancelled: u64,
     pub(super) gone: u64,
@@ -83,6 +85,7 @@ impl Crew {
         for ends in &self.ends {
             // The ends first: a job that ends in between then counts as running.
             sum.done += ends.done.load(Ordering::Acquire);
+            sum.overran += ends.overran.load(Ordering::Acquire);
             sum.failed += ends.failed.load(Ordering::Acquire);
             sum.cancelled += ends.cancelled.load(Ordering::Acquire);
             sum.gone += ends.gone.load(Ordering::Acquire);
@@ -133,6 +136,10 @@ impl Crew {
         add_one(&ends.taken);
         add_one(match run() {
             End::Done => &ends.done,
+            End::Late => {
+                add_one(&ends.overran);
+                &ends.done
+            }
             End::Failed => &ends.failed,
             End::Cancelled => &ends.cancelled,
             End::Gone => &ends.gone,

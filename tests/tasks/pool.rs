@@ -135,6 +135,30 @@ fn a_deadline_counts_from_the_submission() {
 }
 
 #[test]
+fn a_job_that_overruns_its_deadline_keeps_its_value_and_is_counted() {
+    let time = VirtualClock::new();
+    let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    let pool = pool(&ctx, 1, 4);
+    let (begun, has_begun) = channel::bounded(1);
+    let (go, goes) = channel::bounded::<()>(1);
+    let (outside, _keep) = Context::root(); // It does not look at its own context.
+    let options = JobOptions::new().timeout(SECOND);
+    let deaf = pool
+        .submit_with(&ctx, options, move |_| {
+            begun.try_send(()).unwrap();
+            let _ = goes.recv(&outside);
+            "late"
+        })
+        .unwrap();
+    has_begun.recv(&ctx).unwrap();
+    time.advance(2 * SECOND);
+    drop(go);
+    assert_eq!(deaf.join(&ctx).unwrap(), "late");
+    let report = pool.drain(&ctx);
+    assert_eq!((report.done, report.overran, report.cancelled), (1, 1, 0));
+}
+
+#[test]
 fn a_job_runs_under_the_context_it_was_given_and_under_the_pool_s() {
     both(|ctx| {
         let pool = pool(ctx, 2, 2);
