@@ -9,7 +9,7 @@ use super::worker::{self, Crew, Helper};
 use crate::channel::{self, SendError, Sender, TrySendError};
 use crate::context::{Canceller, Context, Op};
 use crate::observe::Ledger;
-use crate::sync::{Arc, thread};
+use crate::sync::{Arc, Ordering, thread};
 use crate::threads::ThreadCache;
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::fmt;
@@ -152,7 +152,9 @@ impl Pool {
             let _ = thread.join(); // Workers do not unwind.
         }
         let left = self.crew().queue.drain().into_iter().filter(Queued::waits);
-        left.map(|job| Job(Some(job))).collect()
+        let left: Vec<Job> = left.map(|job| Job(Some(job))).collect();
+        self.crew().handed_back.fetch_add(left.len() as u64, Ordering::Release);
+        left
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
@@ -353,17 +355,17 @@ impl Submitter {
         let queue = self.tx.stats();
         let ended = sum.done + sum.failed + sum.cancelled;
         let running = sum.taken - ended - sum.gone;
-        // What is in the queue, but has been run, is not in flight.
-        let shells = sum.early.saturating_sub(sum.gone);
-        let from_queue = sum.taken.saturating_sub(sum.early + sum.unqueued);
+        let accepted = queue.ledger.accepted + sum.unqueued;
+        let dropped = queue.ledger.dropped + self.crew.handed_back.load(Ordering::Acquire);
         let ledger = Ledger {
-            accepted: queue.ledger.accepted + sum.unqueued,
+            accepted,
             done: sum.done,
             failed: sum.failed,
             cancelled: sum.cancelled,
-            // Out of the queue, but not to a worker: handed back by a shutdown.
-            dropped: queue.ledger.dropped + queue.ledger.done.saturating_sub(from_queue),
-            in_flight: (queue.depth as u64 + running).saturating_sub(shells),
+            dropped,
+            // Not the depth of the queue: a job may be on its way from there to a worker, and what
+            // is left there may have been run before its turn.
+            in_flight: accepted.saturating_sub(ended + dropped),
         };
         Stats { ledger, workers: self.crew.workers(), running, overran: sum.overran, queue }
     }

@@ -20,6 +20,8 @@ pub(super) struct Crew {
     pub(super) queue: Receiver<Queued>,
     /// How the jobs ended, one place for each worker: written by that worker alone.
     ends: Vec<Ends>,
+    /// Jobs handed back by a shutdown.
+    pub(super) handed_back: AtomicU64,
     pub(super) alive: Arc<Alive>,
     _leak: LeakTrack,
 }
@@ -38,8 +40,6 @@ struct Ends {
     cancelled: AtomicU64,
     /// Taken from the queue when nothing was left of them.
     gone: AtomicU64,
-    /// Of those taken: not from the queue, where they still are.
-    early: AtomicU64,
     /// Of those taken: never queued, since the queue was full.
     unqueued: AtomicU64,
 }
@@ -53,7 +53,6 @@ pub(super) struct Sum {
     pub(super) cancelled: u64,
     pub(super) gone: u64,
     pub(super) taken: u64,
-    pub(super) early: u64,
     pub(super) unqueued: u64,
 }
 
@@ -73,7 +72,8 @@ impl Crew {
     ) -> Self {
         let ends = (0..workers).map(|_| Ends::default()).collect();
         let alive = Arc::new(Alive(Mutex::new((workers, WaitQueue::default()))));
-        Crew { id, name, at, ctx, queue, ends, alive, _leak: LeakTrack::new() }
+        let handed_back = AtomicU64::new(0);
+        Crew { id, name, at, ctx, queue, ends, handed_back, alive, _leak: LeakTrack::new() }
     }
 
     pub(super) fn workers(&self) -> usize {
@@ -90,7 +90,6 @@ impl Crew {
             sum.cancelled += ends.cancelled.load(Ordering::Acquire);
             sum.gone += ends.gone.load(Ordering::Acquire);
             sum.taken += ends.taken.load(Ordering::Acquire);
-            sum.early += ends.early.load(Ordering::Acquire);
             sum.unqueued += ends.unqueued.load(Ordering::Acquire);
         }
         sum
@@ -200,7 +199,6 @@ impl Helper {
     /// thrown away when its turn comes.
     pub(super) fn run_early(&self, job: &(impl Run + ?Sized)) {
         if job.waits() {
-            add_one(&self.crew.ends[self.me].early);
             let parent = observe::current();
             self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()));
         }
