@@ -11,6 +11,7 @@ use crate::context::{Canceller, Context, Op};
 use crate::observe::Ledger;
 use crate::sync::{Arc, Ordering, thread};
 use crate::threads::ThreadCache;
+use crate::time::Token;
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::fmt;
 use std::io;
@@ -83,7 +84,9 @@ impl Pool {
 
     pub(super) fn start(&mut self, me: usize, cache: Option<&ThreadCache>) -> io::Result<()> {
         let crew = self.crew().clone();
-        let work = move || crew.live(me);
+        // At work from now on, until it parks: an autojumping clock stands still until it is there.
+        let token = Token::of(crew.ctx.clock());
+        let work = move || crew.live(me, token);
         match cache {
             Some(cache) => cache.run(Box::new(work)),
             None => {
@@ -265,7 +268,7 @@ impl Submitter {
     where
         F: FnOnce(&Context) + Send + 'static,
     {
-        let once = Once::new(job, &self.crew.ctx, Location::caller());
+        let once = Once::new(job, Location::caller());
         self.enqueue(ctx, Queued::Once(Box::new(once))).map_err(|e| {
             let stop = e.stop().cloned();
             let job = Once::take_back(e.into_inner())

@@ -5,7 +5,6 @@ use crate::context::{Cause, Context, Stop};
 use crate::observe::{self, Mark, TaskId, TaskKind};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind};
-use crate::time::Token;
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::any::Any;
 use std::fmt;
@@ -71,8 +70,7 @@ pub(super) struct Cell<F, R> {
 }
 
 struct State<F, R> {
-    /// With its count in the autojump of a virtual clock.
-    work: Option<(F, Token)>,
+    work: Option<F>,
     out: Option<Result<R, JoinError>>,
     waiters: WaitQueue,
 }
@@ -119,16 +117,15 @@ where
         pool: &Context,
         at: &'static Location<'static>,
     ) -> Self {
-        let work = Some((work, Token::of(pool.clock())));
-        let state = Mutex::new(State { work, out: None, waiters: WaitQueue::default() });
+        let state =
+            Mutex::new(State { work: Some(work), out: None, waiters: WaitQueue::default() });
         let ctx = options.context(pool);
         Cell { state, name: options.name, at, ctx, _leak: LeakTrack::new() }
     }
 
     /// Takes the closure back from a job that was not accepted.
     pub(super) fn take_back(&self) -> Option<F> {
-        let (work, _token) = self.state.lock().work.take()?;
-        Some(work)
+        self.state.lock().work.take()
     }
 
     fn finish(&self, out: Result<R, JoinError>) {
@@ -147,8 +144,7 @@ where
     R: Send + 'static,
 {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
-        // The token goes last, when whoever waits is counted as awake again.
-        let Some((work, token)) = self.state.lock().work.take() else { return End::Gone };
+        let Some(work) = self.state.lock().work.take() else { return End::Gone };
         let merged = self.ctx.as_ref().map(|ctx| Context::merge(ctx, pool));
         let ctx = merged.as_ref().unwrap_or(pool);
         if let Err(stop) = ctx.check() {
@@ -156,10 +152,8 @@ where
             self.finish(Err(JoinError::Cancelled(stop)));
             return End::Cancelled;
         }
-        let seat = token.sit();
         mark.set(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker);
         let result = catch_unwind(|| work(ctx));
-        drop(seat);
         match result {
             Ok(value) => {
                 let late = ctx.deadline().filter(|deadline| ctx.clock().now() > *deadline);
@@ -180,7 +174,7 @@ where
     }
 
     fn cancel(&self, stop: Stop) {
-        let Some((work, _token)) = self.state.lock().work.take() else { return };
+        let Some(work) = self.state.lock().work.take() else { return };
         panics::discard(work);
         self.finish(Err(JoinError::Cancelled(stop)));
     }
@@ -281,7 +275,6 @@ pub(super) trait RunOnce: Send {
 /// A job without a ticket.
 pub(super) struct Once<F> {
     pub(super) work: F,
-    token: Token,
     at: &'static Location<'static>,
 }
 
@@ -289,8 +282,8 @@ impl<F> Once<F>
 where
     F: FnOnce(&Context) + Send + 'static,
 {
-    pub(super) fn new(work: F, pool: &Context, at: &'static Location<'static>) -> Self {
-        Once { work, token: Token::of(pool.clock()), at }
+    pub(super) fn new(work: F, at: &'static Location<'static>) -> Self {
+        Once { work, at }
     }
 
     /// Takes the closure back from a job that was not accepted.
@@ -307,12 +300,11 @@ where
     F: FnOnce(&Context) + Send + 'static,
 {
     fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
-        let Once { work, token, at } = *self;
+        let Once { work, at } = *self;
         if pool.is_stopped() {
             panics::discard(work);
             return End::Cancelled;
         }
-        let _seat = token.sit();
         mark.set_anonymous(pool.registry(), TaskKind::Job, at, worker);
         match catch_unwind(|| work(pool)) {
             Ok(()) => End::Done,

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::observe::{self, Mark, TaskId, TaskKind};
 use crate::panics;
 use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering};
+use crate::time::Token;
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -96,11 +97,13 @@ impl Crew {
     }
 
     /// The life of one worker. Whoever joins it finds that it has let go of the pool's context, too.
-    pub(super) fn live(self: Arc<Self>, me: usize) {
+    pub(super) fn live(self: Arc<Self>, me: usize, token: Token) {
         let alive = self.alive.clone();
+        let seat = token.sit();
         self.work(me);
         panics::discard(self);
-        alive.left();
+        drop(seat);
+        alive.left(); // The token goes last, when whoever joins is counted as awake again.
     }
 
     fn work(self: &Arc<Self>, me: usize) {

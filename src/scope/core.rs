@@ -5,7 +5,7 @@ use crate::context::{Canceller, Context, Op, Stop};
 use crate::observe::{Mark, TaskId};
 use crate::panics;
 use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
-use crate::time::Token;
+use crate::time::{Clock, Token};
 use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -48,6 +48,8 @@ struct State<'env, E> {
     threads: usize,
     /// One has been asked to come and has not arrived: at most one at a time.
     coming: bool,
+    /// Its place in the count of an autojumping clock: it is at work from the call on.
+    arriving: Option<Token>,
     running: usize,
     running_daemons: usize,
     /// Nothing is left to wait for.
@@ -79,6 +81,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             daemons: VecDeque::new(),
             threads: 0,
             coming: false,
+            arriving: None,
             running: 0,
             running_daemons: 0,
             ended: false,
@@ -116,7 +119,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         }
         queue.push_back(job);
         self.look.store(true, Ordering::Relaxed);
-        let call = state.wants_another(self.limit);
+        let call = state.wants_another(self.limit, self.ctx.clock());
         drop(state);
         if call {
             self.call_another(start);
@@ -130,13 +133,15 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             log::error!("ironsys: scope `{name}` cannot start a thread: {e}");
             self.cancel.cancel_with(format!("scope `{name}` cannot start a thread: {e}"));
             // Perhaps no thread will ever come for what is queued, and somebody waits for it.
-            let (tasks, daemons) = {
+            let (tasks, daemons, arriving) = {
                 let mut state = self.state.lock();
                 state.threads -= 1;
                 state.coming = false;
                 state.unserved |= !state.tasks.is_empty() || !state.daemons.is_empty();
-                (std::mem::take(&mut state.tasks), std::mem::take(&mut state.daemons))
+                let tasks = std::mem::take(&mut state.tasks);
+                (tasks, std::mem::take(&mut state.daemons), state.arriving.take())
             };
+            drop(arriving);
             tasks.into_iter().chain(daemons).for_each(|job| self.guard(|| drop(job)));
         }
     }
@@ -154,26 +159,25 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// for each.
     pub(super) fn serve(&self, start: &dyn Start) {
         let mut mark = Mark::default();
-        loop {
-            let mut next = self.arrive();
-            let worked = next.is_some();
-            while let Some(found) = next {
-                next = self.perform(start, found, true, &mut mark);
-            }
-            if !worked {
-                return;
+        let (mut next, token) = self.arrive();
+        let _seat = token.as_ref().map(Token::sit);
+        while let Some(mut found) = next {
+            while let Some(another) = self.perform(start, found, true, &mut mark) {
+                found = another;
             }
             if !self.linger() {
                 return;
             }
+            (next, _) = self.arrive();
         }
     }
 
     /// A thread that was called, or has lingered, looks for work.
-    fn arrive(&self) -> Option<Found<'env, E>> {
+    fn arrive(&self) -> (Option<Found<'env, E>>, Option<Token>) {
         let mut state = self.state.lock();
         state.coming = false;
-        state.next(self.limit, true)
+        let token = state.arriving.take();
+        (state.next(self.limit, true, self.ctx.clock()), token)
     }
 
     /// Waits awake for a task, as the thread that is coming, if no other is.
@@ -203,7 +207,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             if !state.take_place(self.limit) {
                 return;
             }
-            state.next(self.limit, false)
+            state.next(self.limit, false, self.ctx.clock())
         };
         while let Some(found) = next {
             next = self.perform(start, found, false, &mut mark);
@@ -233,7 +237,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         if *left == 0 {
             state.owner.notify_one(&mut wakes);
         }
-        let next = state.next(self.limit, daemons);
+        let next = state.next(self.limit, daemons, self.ctx.clock());
         drop(state);
         wakes.wake();
         next
@@ -322,13 +326,14 @@ impl<'env, E: Send + 'env> Core<'env, E> {
 
 impl<'env, E> State<'env, E> {
     /// Whether one more thread is to be asked to come; if so it counts from now on.
-    fn wants_another(&mut self, limit: usize) -> bool {
+    fn wants_another(&mut self, limit: usize, clock: &Clock) -> bool {
         let work = !self.tasks.is_empty() || !self.daemons.is_empty();
-        work && !self.coming && {
-            let take = self.take_place(limit);
-            self.coming = take;
-            take
+        let wants = work && !self.coming && self.take_place(limit);
+        if wants {
+            self.coming = true;
+            self.arriving = Some(Token::of(clock));
         }
+        wants
     }
 
     /// Daemons work on top of the limit: they would keep the tasks out for ever.
@@ -341,7 +346,7 @@ impl<'env, E> State<'env, E> {
 
     /// The next task for a thread at work; `None` takes the thread off the count. A thread that came
     /// for a daemon may find the limit's share of tasks at work.
-    fn next(&mut self, limit: usize, daemons: bool) -> Option<Found<'env, E>> {
+    fn next(&mut self, limit: usize, daemons: bool, clock: &Clock) -> Option<Found<'env, E>> {
         let first = if daemons { self.daemons.pop_front() } else { None };
         let (job, daemon) = match first {
             Some(job) => (job, true),
@@ -358,7 +363,7 @@ impl<'env, E> State<'env, E> {
         } else {
             self.running += 1;
         }
-        let call_another = self.wants_another(limit);
+        let call_another = self.wants_another(limit, clock);
         Some(Found { job, daemon, call_another })
     }
 }

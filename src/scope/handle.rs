@@ -5,7 +5,6 @@ use super::task::{Slot, Task};
 use crate::context::{Cause, Context, Stop};
 use crate::observe::{Mark, TaskKind};
 use crate::sync::{Arc, Start, catch_unwind};
-use crate::time::Token;
 use std::fmt;
 use std::panic::Location;
 
@@ -177,9 +176,7 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     {
         let about = self.about();
         let Named { scope: Scope { core, start }, .. } = self;
-        let token = Token::of(core.ctx.clock());
         let job: Job<'env, E> = Box::new(move |scope, mark| {
-            let _seat = token.sit();
             // Nobody waits for it by name: the cheaper entry will do.
             about.list_anonymously(scope.core, mark);
             let _ = about.run(scope.core, || f(&scope.core.ctx));
@@ -195,9 +192,7 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     {
         let about = self.about();
         let Named { scope: Scope { core, start }, .. } = self;
-        let token = Token::of(core.ctx.clock());
         let job: Job<'env, E> = Box::new(move |scope, mark| {
-            let _seat = token.sit();
             let core = scope.core;
             about.list(core, mark);
             let _ = about.run(core, || match f(&core.daemon_ctx) {
@@ -219,10 +214,7 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let Named { scope: Scope { core, start }, name } = self;
         let slot = Arc::new(Slot::new(name));
         let mut ticket = Ticket { slot: Some(slot.clone()), at: about.at };
-        let token = Token::of(core.ctx.clock());
         let job: Job<'env, E> = Box::new(move |scope, mark| {
-            // Dropped last, when whoever joins is counted as awake again.
-            let _seat = token.sit();
             about.list(scope.core, mark);
             let out = about.run(scope.core, || f(scope));
             if let Some(slot) = ticket.slot.take() {

@@ -1,10 +1,11 @@
 //! Time by hand.
 //!
-//! The autojump: the clock counts the *participants* that are not parked. A participant is a task of
-//! a scope or pool under this clock (counted from the moment it is queued), a scope's body, or a
-//! thread that holds a [`Participant`]. Parking takes a thread out of the count; the thread that
-//! wakes it puts it back *before* it runs, so the count is never too low. Whoever brings the count
-//! to zero moves the clock to the next deadline.
+//! The autojump: the clock counts the *participants* that are not parked. A participant is a thread
+//! that works for a scope or a pool under this clock (counted from the moment it is called, so that
+//! the time stands still while a task is about to begin), a scope's body, or a thread that holds a
+//! [`Participant`]. A task that waits in a queue is none: it can only begin when another has ended.
+//! Parking takes a thread out of the count; the thread that wakes it puts it back *before* it runs, so
+//! the count is never too low. Whoever brings the count to zero moves the clock to the next deadline.
 
 use super::clock::{Clock, Kind, Wake};
 use super::timers::{Alarm, Call, Of};
@@ -285,7 +286,7 @@ impl Virtual {
 pub(crate) struct Token(Option<Arc<Virtual>>);
 
 impl Token {
-    /// For a task under `clock`, from the moment it is queued.
+    /// For a thread that works under `clock`, from the moment it is called.
     #[inline]
     pub(crate) fn of(clock: &Clock) -> Token {
         clock.as_virtual().map_or(Token(None), Virtual::token)

@@ -159,6 +159,20 @@ fn a_job_that_overruns_its_deadline_keeps_its_value_and_is_counted() {
 }
 
 #[test]
+fn virtual_time_goes_on_while_jobs_wait_in_the_queue() {
+    let time = VirtualClock::auto();
+    let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    let start = time.now();
+    let _me = time.participate(); // At work until it waits in `drain`.
+    let pool = pool(&ctx, 2, 10);
+    for _ in 0..6 {
+        pool.execute(&ctx, |job| assert!(job.sleep(SECOND).is_ok())).unwrap();
+    }
+    assert_eq!(pool.drain(&ctx).done, 6);
+    assert_eq!(time.now() - start, 3 * SECOND);
+}
+
+#[test]
 fn a_job_runs_under_the_context_it_was_given_and_under_the_pool_s() {
     both(|ctx| {
         let pool = pool(ctx, 2, 2);

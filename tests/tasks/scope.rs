@@ -456,3 +456,18 @@ fn sleeping_tasks_end_in_order_of_time() {
         assert_eq!(order.into_inner().unwrap(), [1, 2, 3, 4]);
     });
 }
+
+#[test]
+fn virtual_time_goes_on_while_tasks_wait_for_a_thread() {
+    let time = VirtualClock::auto();
+    both_on(&time, |ctx, _| {
+        let start = time.now();
+        let run = scope::options().limit(2).run(ctx, |s| {
+            for _ in 0..6 {
+                let _ = s.spawn(|ctx| Ok::<_, Error>(ctx.sleep(HOUR)?));
+            }
+            Ok(())
+        });
+        assert_eq!((run, time.now() - start), (Ok(()), 3 * HOUR));
+    });
+}
