@@ -92,6 +92,9 @@ pub enum JoinError {
     /// The job never ran: its deadline passed in the queue, or the pool was shut down.
     #[error("the job never ran: {0}")]
     Cancelled(Stop),
+    /// An earlier [`Ticket::wait`](super::Ticket::wait) has returned the result.
+    #[error("the result has been taken")]
+    Taken,
     /// The context of the wait stopped; the job goes on. The ticket is gone with this call; use
     /// [`Ticket::wait`](super::Ticket::wait) to keep it.
     #[error("join stopped: {0}")]

@@ -72,6 +72,8 @@ pub(super) struct Cell<F, R> {
 struct State<F, R> {
     work: Option<F>,
     out: Option<Result<R, JoinError>>,
+    /// The result has been taken: there is no other.
+    taken: bool,
     waiters: WaitQueue,
 }
 
@@ -117,8 +119,12 @@ where
         pool: &Context,
         at: &'static Location<'static>,
     ) -> Self {
-        let state =
-            Mutex::new(State { work: Some(work), out: None, waiters: WaitQueue::default() });
+        let state = Mutex::new(State {
+            work: Some(work),
+            out: None,
+            taken: false,
+            waiters: WaitQueue::default(),
+        });
         let ctx = options.context(pool);
         Cell { state, name: options.name, at, ctx, _leak: LeakTrack::new() }
     }
@@ -201,9 +207,11 @@ where
         let mut state = self.state.lock();
         match state.out.take() {
             Some(out) => {
+                state.taken = true;
                 state.waiters.leave(place);
                 Some(out)
             }
+            None if state.taken => Some(Err(JoinError::Taken)),
             None => {
                 state.waiters.enter(place, waiter);
                 None
@@ -216,7 +224,8 @@ where
     }
 
     fn is_finished(&self) -> bool {
-        self.state.lock().out.is_some()
+        let state = self.state.lock();
+        state.taken || state.out.is_some()
     }
 
     fn shared_name(&self) -> Option<Arc<str>> {

@@ -34,7 +34,8 @@ impl<R: Send + 'static> Ticket<R> {
     }
 
     /// Waits for the job like [`join`](Self::join), and keeps the ticket if `ctx` stops first. After
-    /// it has returned the result once there is none left: do not wait again.
+    /// it has returned the result once there is none left: a later call returns
+    /// [`JoinError::Taken`].
     ///
     /// # Cancellation
     /// Stops waiting; the job goes on, and the ticket can wait again.

@@ -23,7 +23,9 @@ pub const DEFAULT_LIMIT: usize = 1024;
 ///
 /// Tasks run on threads of the context's [`ThreadCache`](crate::threads::ThreadCache) if it has one,
 /// else on scoped threads of their own. A thread that has finished its task takes the next; when the
-/// body has returned, its thread helps. At most [`DEFAULT_LIMIT`] threads work at once; more tasks
+/// body has returned, its thread helps. A scope that stays open for long and spawns again and again
+/// should have a cache: without one, every thread that it has started keeps its stack until the scope
+/// ends. At most [`DEFAULT_LIMIT`] threads work at once; more tasks
 /// than that wait. See [`options`] for another limit.
 ///
 /// # Cancellation

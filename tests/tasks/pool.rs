@@ -159,6 +159,17 @@ fn a_job_that_overruns_its_deadline_keeps_its_value_and_is_counted() {
 }
 
 #[test]
+fn a_result_is_there_once() {
+    both(|ctx| {
+        let pool = pool(ctx, 1, 4);
+        let mut ticket = pool.submit(ctx, |_| 7).unwrap();
+        assert_eq!(ticket.wait(ctx).unwrap().unwrap(), 7);
+        assert!(ticket.is_finished());
+        assert!(matches!(ticket.wait(ctx), Ok(Err(JoinError::Taken))));
+    });
+}
+
+#[test]
 fn virtual_time_goes_on_while_jobs_wait_in_the_queue() {
     let time = VirtualClock::auto();
     let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
