@@ -134,7 +134,7 @@ fn run() -> Fallible<usize> {
     let mut missed = 0;
     for bug in BUGS.iter().filter(chosen) {
         let sound = build(bug.package, "models", "bugs", None)?;
-        let planted = build(bug.package, "models", "bugs", Some(&wrapper(bug.name)?))?;
+        let planted = build(bug.package, "models", "bugs", Some(&wrapper(bug, wide)?))?;
         let all = if wide { list(&planted)? } else { Vec::new() };
         let directed: Vec<&str> = bug.models.to_vec();
         let tried = if wide { all.iter().map(String::as_str).collect() } else { directed };
@@ -162,11 +162,19 @@ fn run() -> Fallible<usize> {
     Ok(missed)
 }
 
-/// A compiler for this workspace that plants the bug, so that no dependency is built again.
-fn wrapper(bug: &str) -> Fallible<PathBuf> {
+/// A compiler for this workspace that plants the bug, so that no dependency is built again. Unless
+/// every model is to be tried, it leaves out the rooms that have none to look for it.
+fn wrapper(bug: &Bug, wide: bool) -> Fallible<PathBuf> {
     let folder = target("loom").join("bugs");
-    let path = folder.join(bug);
-    let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'ironsys_bug=\"{bug}\"'\n");
+    let path = folder.join(format!("{}{}", bug.name, if wide { "-wide" } else { "" }));
+    let mut script = format!("#!/bin/sh\nexec \"$@\" --cfg 'ironsys_bug=\"{}\"'", bug.name);
+    if !wide {
+        script += " --cfg ironsys_bug_in";
+        for room in bug.models.iter().filter_map(|model| model.split_once("::")) {
+            script += &format!(" --cfg 'ironsys_bug_in=\"{}\"'", room.0);
+        }
+    }
+    script += "\n";
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     fs::create_dir_all(&folder).map_err(failed)?;
     if fs::read_to_string(&path).is_ok_and(|old| old == script) {
