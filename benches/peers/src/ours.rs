@@ -105,23 +105,7 @@ pub(crate) fn context(warm_threads: Option<usize>) -> Context {
 
 /// Microseconds for a scope of trivial tasks, each on a thread of its own.
 pub(crate) fn scope(ctx: &Context, tasks: u64, n: u64) -> f64 {
-    let hits = AtomicU64::new(0);
-    let each = us_each(n, || {
-        for _ in 0..n {
-            ironsys::scope(ctx, |s| {
-                for _ in 0..tasks {
-                    s.execute(|_| {
-                        hits.fetch_add(1, Ordering::Relaxed);
-                        Ok::<_, Stop>(())
-                    });
-                }
-                Ok(())
-            })
-            .expect("no task fails");
-        }
-    });
-    assert_eq!(hits.into_inner(), tasks * n);
-    each
+    scope_limited(ctx, tasks, ironsys::scope::DEFAULT_LIMIT, n)
 }
 
 /// Microseconds for a scope of trivial tasks on at most `limit` threads.
