@@ -1,29 +1,13 @@
 //! The queue of a scope and the threads that serve it. `README.md` has the protocol.
 
 use super::handle::Scope;
+use super::state::{Call, Failure, Found, Idle, Job, MAX_QUEUED, Next, State};
 use crate::context::{Canceller, Context, Op, Stop};
 use crate::observe::{Mark, TaskId};
 use crate::panics;
-use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, Start, catch_unwind, spin};
-use crate::time::{Clock, Token};
-use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
-use std::any::Any;
-use std::collections::VecDeque;
-
-/// A task that has not been run: it stores its own result, catches its own panic, and when dropped
-/// instead says so to whoever waits for it.
-pub(super) type Job<'env, E> = Box<dyn FnOnce(&Scope<'_, 'env, E>, &mut Mark) + Send + 'env>;
-
-/// How a scope failed.
-pub(super) enum Failure<E> {
-    Error(E),
-    Panic(Box<dyn Any + Send>),
-    /// The context stopped before every task had begun.
-    Stopped(Stop),
-}
-
-/// Tasks that may wait in one scope: a bound on memory, far above what a scope should hold.
-const MAX_QUEUED: usize = 1 << 20;
+use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering, Start, catch_unwind, spin};
+use crate::time::Token;
+use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
 
 pub(super) struct Core<'env, E> {
     pub(super) ctx: Context,
@@ -41,32 +25,6 @@ pub(super) struct Core<'env, E> {
     _leak: LeakTrack,
 }
 
-struct State<'env, E> {
-    tasks: VecDeque<Job<'env, E>>,
-    daemons: VecDeque<Job<'env, E>>,
-    /// Threads at work or asked to come, the owner among them while it helps.
-    threads: usize,
-    /// One has been asked to come and has not arrived: at most one at a time.
-    coming: bool,
-    /// Its place in the count of an autojumping clock: it is at work from the call on.
-    arriving: Option<Token>,
-    running: usize,
-    running_daemons: usize,
-    /// Nothing is left to wait for.
-    ended: bool,
-    /// Some task never ran.
-    unserved: bool,
-    failure: Option<Failure<E>>,
-    owner: WaitQueue,
-}
-
-/// What a thread that looks for work has found.
-struct Found<'env, E> {
-    job: Job<'env, E>,
-    daemon: bool,
-    call_another: bool,
-}
-
 impl<'env, E: Send + 'env> Core<'env, E> {
     pub(super) fn new(
         parent: &Context,
@@ -76,19 +34,6 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     ) -> Self {
         let (ctx, cancel) = parent.with_cancel();
         let (daemon_ctx, daemon_cancel) = ctx.with_cancel();
-        let state = State {
-            tasks: VecDeque::new(),
-            daemons: VecDeque::new(),
-            threads: 0,
-            coming: false,
-            arriving: None,
-            running: 0,
-            running_daemons: 0,
-            ended: false,
-            unserved: false,
-            failure: None,
-            owner: WaitQueue::default(),
-        };
         Core {
             ctx,
             cancel,
@@ -97,7 +42,7 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             name,
             id,
             limit,
-            state: Mutex::new(state),
+            state: Mutex::new(State::default()),
             look: AtomicBool::new(false),
             _leak: LeakTrack::new(),
         }
@@ -119,15 +64,21 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         }
         queue.push_back(job);
         self.look.store(true, Ordering::Relaxed);
-        let call = state.wants_another(self.limit, self.ctx.clock());
+        let call = state.call_another(self.limit, self.ctx.clock());
         drop(state);
-        if call {
-            self.call_another(start);
+        self.call(start, call);
+    }
+
+    fn call(&self, start: &dyn Start, call: Call) {
+        match call {
+            Call::Nobody => {}
+            Call::Parked(waiter) => waiter.wake(),
+            Call::Fresh => self.start_another(start),
         }
     }
 
     #[cold]
-    fn call_another(&self, start: &dyn Start) {
+    fn start_another(&self, start: &dyn Start) {
         let name = self.name.as_deref().unwrap_or("scope");
         if let Err(e) = start.start(name) {
             log::error!("ironsys: scope `{name}` cannot start a thread: {e}");
@@ -156,61 +107,65 @@ impl<'env, E: Send + 'env> Core<'env, E> {
 
     /// What every thread of the scope does: run tasks until there is none. Before it goes it lingers
     /// for a moment as the one who is coming, so that a burst of short tasks does not call a thread
-    /// for each.
+    /// for each. If its stack is kept until the scope ends anyway, it stays and parks.
     pub(super) fn serve(&self, start: &dyn Start) {
         let mut mark = Mark::default();
-        let (mut next, token) = self.arrive();
+        let waiter = start.stays().then(Waiter::current);
+        let idle = Idle { lingers: true, parks: waiter.as_ref() };
+        let (mut next, token) = self.arrive(idle);
         let _seat = token.as_ref().map(Token::sit);
-        while let Some(mut found) = next {
-            while let Some(another) = self.perform(start, found, true, &mut mark) {
-                found = another;
+        loop {
+            next = match next {
+                Next::Run(found) => self.perform(start, found, true, idle, &mut mark),
+                Next::Linger => {
+                    spin(|| self.look.load(Ordering::Relaxed)); // loom: unreached: a model never spins.
+                    self.arrive(idle).0
+                }
+                Next::Park => {
+                    mark.clear();
+                    if !waiter.as_ref().is_some_and(|waiter| self.park(waiter)) {
+                        return;
+                    }
+                    self.arrive(idle).0
+                }
+                Next::Leave => return,
             }
-            if !self.linger() {
-                return;
-            }
-            (next, _) = self.arrive();
         }
     }
 
-    /// A thread that was called, or has lingered, looks for work.
-    fn arrive(&self) -> (Option<Found<'env, E>>, Option<Token>) {
+    /// A thread that was called, or has lingered, looks for work. It does not linger again.
+    fn arrive(&self, idle: Idle<'_>) -> (Next<'env, E>, Option<Token>) {
         let mut state = self.state.lock();
         state.coming = false;
         let token = state.arriving.take();
-        (state.next(self.limit, true, self.ctx.clock()), token)
+        let idle = Idle { lingers: false, ..idle };
+        (state.next(self.limit, true, idle, self.ctx.clock()), token)
     }
 
-    /// Waits awake for a task, as the thread that is coming, if no other is.
-    fn linger(&self) -> bool {
-        if MODEL {
-            return false;
-        }
-        {
-            let mut state = self.state.lock(); // loom: unreached: a model never spins.
-            if state.coming || !state.take_place(self.limit) {
-                return false;
+    /// Waits to be called for a task; `false` if the scope has ended instead.
+    fn park(&self, waiter: &Arc<Waiter>) -> bool {
+        let site = Site::new(WaitKind::Work, self.name.clone());
+        loop {
+            waiter.wait(self.ctx.clock(), None, &site);
+            if let Some(called) = self.state.lock().called(waiter) {
+                return called;
             }
-            state.coming = true;
-            let work = !state.tasks.is_empty() || !state.daemons.is_empty();
-            // loom: unreached: a model never spins.
-            self.look.store(work || state.ended, Ordering::Relaxed);
         }
-        spin(|| self.look.load(Ordering::Relaxed)); // loom: unreached: a model never spins.
-        true
     }
 
     /// The owner helps while there is room for one more at work.
     fn help(&self, start: &dyn Start) {
         let mut mark = Mark::default();
+        let idle = Idle { lingers: false, parks: None };
         let mut next = {
             let mut state = self.state.lock();
             if !state.take_place(self.limit) {
                 return;
             }
-            state.next(self.limit, false, self.ctx.clock())
+            state.next(self.limit, false, idle, self.ctx.clock())
         };
-        while let Some(found) = next {
-            next = self.perform(start, found, false, &mut mark);
+        while let Next::Run(found) = next {
+            next = self.perform(start, found, false, idle, &mut mark);
         }
     }
 
@@ -220,12 +175,11 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         start: &dyn Start,
         found: Found<'env, E>,
         daemons: bool,
+        idle: Idle<'_>,
         mark: &mut Mark,
-    ) -> Option<Found<'env, E>> {
-        if found.call_another {
-            self.call_another(start);
-        }
-        let Found { job, daemon, .. } = found;
+    ) -> Next<'env, E> {
+        let Found { job, daemon, call } = found;
+        self.call(start, call);
         // Nothing new begins once the scope has stopped; whoever waits for the task is told.
         let begins = !self.ctx.is_stopped();
         self.guard(|| if begins { job(&Scope::new(self, start), mark) } else { drop(job) });
@@ -237,7 +191,11 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         if *left == 0 {
             state.owner.notify_one(&mut wakes);
         }
-        let next = state.next(self.limit, daemons, self.ctx.clock());
+        let next = state.next(self.limit, daemons, idle, self.ctx.clock());
+        if matches!(next, Next::Linger) {
+            // loom: unreached: a model never spins.
+            self.look.store(state.ended, Ordering::Relaxed);
+        }
         drop(state);
         wakes.wake();
         next
@@ -265,12 +223,14 @@ impl<'env, E: Send + 'env> Core<'env, E> {
         self.help(start);
         self.wait(false);
         self.daemon_cancel.cancel_with("the tasks of the scope have ended");
+        let mut wakes = Wakes::default();
         let too_late = {
             let mut state = self.state.lock();
-            state.ended = true;
+            state.end(&mut wakes);
             self.look.store(true, Ordering::Relaxed);
             std::mem::take(&mut state.daemons)
         };
+        wakes.wake();
         too_late.into_iter().for_each(|job| self.guard(|| drop(job)));
         self.wait(true);
         let (failure, unserved) = {
@@ -321,50 +281,6 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// What a task that failed tells whoever waits for it: the reason is the scope's to return.
     pub(super) fn stop(&self) -> Stop {
         self.ctx.check().err().unwrap_or(Stop::DeadlineExceeded)
-    }
-}
-
-impl<'env, E> State<'env, E> {
-    /// Whether one more thread is to be asked to come; if so it counts from now on.
-    fn wants_another(&mut self, limit: usize, clock: &Clock) -> bool {
-        let work = !self.tasks.is_empty() || !self.daemons.is_empty();
-        let wants = work && !self.coming && self.take_place(limit);
-        if wants {
-            self.coming = true;
-            self.arriving = Some(Token::of(clock));
-        }
-        wants
-    }
-
-    /// Daemons work on top of the limit: they would keep the tasks out for ever.
-    fn take_place(&mut self, limit: usize) -> bool {
-        let daemons = self.daemons.len() + self.running_daemons;
-        let room = self.threads < limit.saturating_add(daemons);
-        self.threads += usize::from(room);
-        room
-    }
-
-    /// The next task for a thread at work; `None` takes the thread off the count. A thread that came
-    /// for a daemon may find the limit's share of tasks at work.
-    fn next(&mut self, limit: usize, daemons: bool, clock: &Clock) -> Option<Found<'env, E>> {
-        let first = if daemons { self.daemons.pop_front() } else { None };
-        let (job, daemon) = match first {
-            Some(job) => (job, true),
-            None => match (self.running < limit).then(|| self.tasks.pop_front()).flatten() {
-                Some(job) => (job, false),
-                None => {
-                    self.threads -= 1;
-                    return None;
-                }
-            },
-        };
-        if daemon {
-            self.running_daemons += 1;
-        } else {
-            self.running += 1;
-        }
-        let call_another = self.wants_another(limit, clock);
-        Some(Found { job, daemon, call_another })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the body of a scope, and its tasks, use.
 
-use super::core::{Core, Failure, Job};
+use super::core::Core;
+use super::state::{Failure, Job};
 use super::task::{Slot, Task};
 use crate::context::{Cause, Context, Stop};
 use crate::observe::{Mark, TaskKind};

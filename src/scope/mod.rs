@@ -31,6 +31,7 @@ mod handle;
 mod joiner;
 mod map;
 mod options;
+mod state;
 mod task;
 
 pub use handle::{Named, Scope};

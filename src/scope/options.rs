@@ -1,7 +1,8 @@
 //! Opening a scope.
 
-use super::core::{Core, Failure};
+use super::core::Core;
 use super::handle::Scope;
+use super::state::Failure;
 use crate::context::{Cause, Context, Stop};
 use crate::observe::{self, TaskKind};
 use crate::sync::{Arc, Start};
@@ -23,9 +24,10 @@ pub const DEFAULT_LIMIT: usize = 1024;
 ///
 /// Tasks run on threads of the context's [`ThreadCache`](crate::threads::ThreadCache) if it has one,
 /// else on scoped threads of their own. A thread that has finished its task takes the next; when the
-/// body has returned, its thread helps. A scope that stays open for long and spawns again and again
-/// should have a cache: without one, every thread that it has started keeps its stack until the scope
-/// ends. At most [`DEFAULT_LIMIT`] threads work at once; more tasks
+/// body has returned, its thread helps. Without a cache the stack of a thread stays until the scope ends,
+/// so from the 33rd on a thread without work does not end but parks: an accept loop may stay open for
+/// ever, on as many threads as were ever busy at once. Threads of a cache end when they have been idle
+/// for some time. At most [`DEFAULT_LIMIT`] threads work at once; more tasks
 /// than that wait. See [`options`] for another limit.
 ///
 /// # Cancellation

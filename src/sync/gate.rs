@@ -18,6 +18,11 @@ use std::io;
 /// Starts one more thread on the work at hand.
 pub(crate) trait Start: Sync {
     fn start(&self, name: &str) -> io::Result<()>;
+
+    /// Whether the threads may as well stay until the work is over: when one ends, its stack does not.
+    fn stays(&self) -> bool {
+        true
+    }
 }
 
 /// What is lent: run by any number of threads at once; each can start one more of them.

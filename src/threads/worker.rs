@@ -91,4 +91,8 @@ impl Start for Warm {
     fn start(&self, _name: &str) -> io::Result<()> {
         Shared::run(&self.shared, Job::Enter(self.gate.clone()))
     }
+
+    fn stays(&self) -> bool {
+        false // It goes back to the cache.
+    }
 }

@@ -59,6 +59,45 @@ fn dropping_the_handle_leaves_the_task_to_the_scope() {
 }
 
 #[test]
+fn a_scope_that_stays_open_does_not_pile_up_threads() {
+    let (ctx, _cancel) = root();
+    let threads = Mutex::new(std::collections::HashSet::new());
+    scope::options()
+        .limit(4)
+        .run(&ctx, |s| {
+            for _ in 0..500 {
+                let some: Vec<_> = (0..3)
+                    .map(|_| {
+                        s.spawn(|_| {
+                            threads.lock().unwrap().insert(std::thread::current().id());
+                            Ok::<_, Error>(())
+                        })
+                    })
+                    .collect();
+                some.into_iter().try_for_each(|task| task.join(&ctx))?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    // 32 that may have ended, 4 at work.
+    let threads = threads.into_inner().unwrap().len();
+    assert!(threads <= 36, "{threads} threads for 1,500 tasks");
+}
+
+#[test]
+fn a_parked_thread_does_not_stop_an_autojumping_clock() {
+    let time = VirtualClock::auto();
+    let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    scope(&ctx, |s| {
+        for _ in 0..40 {
+            s.spawn(|ctx| Ok::<_, Error>(ctx.sleep(HOUR)?)).join(&ctx)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_finished_task_says_so() {
     both(|ctx| {
         let (go, gone) = channel::bounded::<()>(1);

@@ -27,6 +27,24 @@ fn borrows() {
     });
 }
 
+/// A thread without work parks: it is called for the next task, or sent home at the end.
+#[test]
+fn parked_vs_end() {
+    model("scope::parked_vs_end", || {
+        let (ctx, _cancel) = Context::root();
+        let ran = Count::default();
+        scope::options()
+            .limit(1)
+            .run(&ctx, |s| {
+                s.spawn(|_| Ok::<_, Oops>(ran.add(1))).join(&ctx)?;
+                let _ = s.spawn(|_| Ok(ran.add(1)));
+                Ok(())
+            })
+            .expect("nobody fails");
+        assert_eq!(ran.get(), 2);
+    });
+}
+
 /// A task fails and its sibling is told: the failure is what comes out, not the cancel it caused.
 #[test]
 fn first_error_vs_cancel() {
