@@ -13,6 +13,7 @@
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
+//! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
@@ -93,6 +94,7 @@ pub mod limit;
 
 pub mod cpu;
 pub mod pool;
+pub mod schedule;
 pub mod scope;
 pub mod threads;
 
