@@ -13,6 +13,8 @@
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
+//! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
+//! | a loop that goes round at a rate | [`schedule::Ticker`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
@@ -69,7 +71,7 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `full` both.
+//! tests, `cron` cron expressions for [`schedule`], `full` all of it.
 //!
 //! # What it is not
 //!

@@ -198,7 +198,37 @@ impl Context {
     #[track_caller]
     pub fn sleep(&self, time: Duration) -> Result<(), Stop> {
         self.check()?;
-        let until = self.clock().now().checked_add(time);
+        self.sleep_to(self.clock().now().checked_add(time))
+    }
+
+    /// Sleeps until `at`, an instant of [this clock](Self::clock). One that has passed does not
+    /// sleep.
+    ///
+    /// # Cancellation
+    /// As for [`sleep`](Self::sleep).
+    ///
+    /// # Errors
+    /// Why the context stopped.
+    ///
+    /// ```
+    /// use ironsys::{Context, Stop, time::VirtualClock};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Stop> {
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let noon = time.now() + Duration::from_secs(43_200);
+    /// ctx.sleep_until(noon)?;
+    /// assert_eq!(time.now(), noon);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn sleep_until(&self, at: Instant) -> Result<(), Stop> {
+        self.check()?;
+        self.sleep_to(Some(at))
+    }
+
+    #[track_caller]
+    fn sleep_to(&self, until: Option<Instant>) -> Result<(), Stop> {
         let never = &mut Never { clock: self.clock(), until };
         let site = Site::new(WaitKind::Sleep, None);
         loop {

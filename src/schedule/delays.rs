@@ -2,6 +2,7 @@
 //! `Duration` takes 94, so three times it does not overflow.
 
 use super::backoff::{Backoff, Jitter, Shape};
+use super::grid;
 use crate::sync::random_u64;
 use std::iter::FusedIterator;
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Delays {
             }
         };
         let delay = plain.min(ceiling);
-        to_duration(match self.of.jitter {
+        grid::nanos(match self.of.jitter {
             Jitter::None => delay,
             Jitter::Full => self.random.up_to(delay),
             Jitter::Equal => delay - self.random.up_to(delay / 2),
@@ -126,14 +127,6 @@ fn times(nanos: u128, factor: f64) -> u128 {
         return nanos * u128::from(whole);
     }
     (nanos as f64 * factor) as u128 // A cast saturates, and makes 0 of what is no number.
-}
-
-fn to_duration(nanos: u128) -> Duration {
-    const SECOND: u128 = 1_000_000_000;
-    match u64::try_from(nanos / SECOND) {
-        Ok(seconds) => Duration::new(seconds, (nanos % SECOND) as u32),
-        Err(_) => Duration::MAX,
-    }
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and any seed is a good one.

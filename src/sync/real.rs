@@ -249,11 +249,16 @@ pub(crate) fn random_u64() -> u64 {
 
 pub(crate) mod time {
     //! Real time.
-    use std::time::Instant;
+    use std::time::{Instant, SystemTime};
 
     #[inline]
     pub(crate) fn now() -> Instant {
         Instant::now()
+    }
+
+    #[inline]
+    pub(crate) fn wall() -> SystemTime {
+        SystemTime::now()
     }
 }
 

@@ -297,7 +297,7 @@ pub(crate) mod time {
     //! read by read-modify-write, so that the checker sees who reads and who moves it.
     use loom::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, OnceLock};
-    use std::time::{Duration, Instant};
+    use std::time::{Duration, Instant, SystemTime};
 
     static START: OnceLock<Instant> = OnceLock::new();
     loom::lazy_static! { static ref NOW: Arc<AtomicU64> = Arc::new(AtomicU64::new(0)); }
@@ -308,6 +308,11 @@ pub(crate) mod time {
 
     pub(crate) fn now() -> Instant {
         start() + Duration::from_nanos(NOW.fetch_add(0, Ordering::AcqRel))
+    }
+
+    /// A model begins at the start of the Unix epoch.
+    pub(crate) fn wall() -> SystemTime {
+        SystemTime::UNIX_EPOCH + (now() - start())
     }
 
     pub(crate) fn clock() -> Arc<AtomicU64> {

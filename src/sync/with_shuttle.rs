@@ -234,7 +234,7 @@ pub(crate) mod time {
     //! Virtual time, one clock an execution.
     use shuttle::sync::atomic::{AtomicU64, Ordering};
     use std::sync::OnceLock;
-    use std::time::{Duration, Instant};
+    use std::time::{Duration, Instant, SystemTime};
 
     static START: OnceLock<Instant> = OnceLock::new();
     shuttle::lazy_static! { static ref NOW: AtomicU64 = AtomicU64::new(0); }
@@ -245,6 +245,11 @@ pub(crate) mod time {
 
     pub(crate) fn now() -> Instant {
         start() + Duration::from_nanos(NOW.load(Ordering::SeqCst))
+    }
+
+    /// A model begins at the start of the Unix epoch.
+    pub(crate) fn wall() -> SystemTime {
+        SystemTime::UNIX_EPOCH + (now() - start())
     }
 
     pub(crate) fn advance_to(at: Instant) {

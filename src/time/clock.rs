@@ -4,7 +4,7 @@ use super::timers::{Alarm, Call, Timers};
 use super::virtual_clock::Virtual;
 use crate::sync::{self, Arc};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// A source of time: cheap to clone, shared by a whole tree of contexts.
 ///
@@ -53,6 +53,18 @@ impl Clock {
         match &self.0 {
             Kind::System(_) => sync::time::now(),
             Kind::Virtual(time) => time.now(),
+        }
+    }
+
+    /// Returns what this clock shows as date and time.
+    ///
+    /// It may step, forward and back, whenever somebody sets the clock; nobody is told. So it is for
+    /// dates, and [`now`](Self::now) for everything that is measured or waited for.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        match &self.0 {
+            Kind::System(_) => sync::time::wall(),
+            Kind::Virtual(time) => time.wall(),
         }
     }
 

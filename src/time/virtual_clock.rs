@@ -13,7 +13,7 @@ use crate::sync::{self, Arc, AtomicU64, Mutex, Ordering};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A clock that stands still until the test moves it.
 ///
@@ -73,6 +73,23 @@ impl VirtualClock {
         self.0.fire_first_until(u64::MAX).then(|| self.now())
     }
 
+    /// Sets the date and time that the clock shows, as an administrator would: forward or back, and
+    /// without a word to anybody. It then goes on with the clock. A new clock shows midnight of
+    /// 1 January 2000, UTC.
+    ///
+    /// ```
+    /// use ironsys::time::VirtualClock;
+    /// use std::time::{Duration, SystemTime};
+    /// let (time, hour) = (VirtualClock::new(), Duration::from_secs(3600));
+    /// time.set_wall(SystemTime::UNIX_EPOCH + hour);
+    /// time.advance(hour);
+    /// assert_eq!(time.clock().wall(), SystemTime::UNIX_EPOCH + 2 * hour);
+    /// ```
+    pub fn set_wall(&self, wall: SystemTime) {
+        let mut state = self.0.state.lock();
+        state.wall = (self.0.nanos(), wall);
+    }
+
     /// Returns how many deadlines are pending: parked threads with a deadline, and hooks.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -118,7 +135,7 @@ pub(crate) struct Virtual {
     auto: bool,
     /// Nanoseconds since `start`. Only moved forward, under `state`; read without it.
     now: AtomicU64,
-    /// Guards the alarms, the count of participants at work, and every move of `now`.
+    /// Guards the alarms, the count of participants at work, the wall clock, and every move of `now`.
     state: Mutex<State>,
 }
 
@@ -126,6 +143,8 @@ struct State {
     alarms: BTreeMap<(Instant, u64), Ring>,
     next: u64,
     busy: usize,
+    /// What the wall clock showed, and when, in nanoseconds since `start`.
+    wall: (u64, SystemTime),
 }
 
 enum Ring {
@@ -151,7 +170,12 @@ impl Virtual {
             start: sync::time::now(),
             auto,
             now: AtomicU64::new(0),
-            state: Mutex::new(State { alarms: BTreeMap::new(), next: 0, busy: 0 }),
+            state: Mutex::new(State {
+                alarms: BTreeMap::new(),
+                next: 0,
+                busy: 0,
+                wall: (0, SystemTime::UNIX_EPOCH + YEAR_2000),
+            }),
         }
     }
 
@@ -161,6 +185,12 @@ impl Virtual {
 
     pub(crate) fn now(&self) -> Instant {
         self.start + Duration::from_nanos(self.nanos())
+    }
+
+    pub(super) fn wall(&self) -> SystemTime {
+        let (since, wall) = self.state.lock().wall;
+        let gone = Duration::from_nanos(self.nanos().saturating_sub(since));
+        wall.checked_add(gone).unwrap_or(wall) // Beyond the end of dates it stands still.
     }
 
     /// Moves the time forward to `at`; the caller holds `state`.
@@ -281,6 +311,9 @@ impl Virtual {
         }
     }
 }
+
+/// From the Unix epoch to 1 January 2000.
+const YEAR_2000: Duration = Duration::from_secs(946_684_800);
 
 /// One participant at work, counted by an autojumping clock. Empty for every other clock.
 pub(crate) struct Token(Option<Arc<Virtual>>);

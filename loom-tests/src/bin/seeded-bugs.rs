@@ -99,6 +99,12 @@ const BUGS: &[Bug] = &[
         models: &["threads::keep_alive_vs_job"],
     },
     Bug {
+        name: "due_seen_late",
+        what: "a scheduler's dispatch thread reads what it is not to miss after its look at the times",
+        package: OURS,
+        models: &["schedule::add_vs_sleep"],
+    },
+    Bug {
         name: "memo_looks_twice",
         what: "the memo of the downstream crate looks and books in two critical sections",
         package: "downstream",

@@ -29,6 +29,8 @@ mod oneshot;
 mod pool;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]
+mod schedule;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "scope"))]
 mod scope;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "select"))]

@@ -3,7 +3,7 @@
 use crate::{Count, SOON, join, join_all, model, spawn, timed};
 use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -47,6 +47,25 @@ fn virtual_clock_cancel_vs_park() {
         cancel.cancel();
         assert!(join(sleeper).is_err());
         assert_eq!(time.pending(), 0);
+    });
+}
+
+/// The wall clock is set while the time moves: whoever reads it sees it before or after, and going on.
+#[test]
+fn wall_set_vs_advance() {
+    model("time::wall_set_vs_advance", || {
+        let time = VirtualClock::new();
+        let wall = SystemTime::UNIX_EPOCH + 100 * SECOND;
+        let setter = spawn({
+            let time = time.clone();
+            move || time.set_wall(wall)
+        });
+        time.advance(SECOND);
+        let seen = time.clock().wall();
+        join(setter);
+        let end = time.clock().wall();
+        assert!(end == wall || end == wall + SECOND);
+        assert!(seen == end || seen > wall + SECOND);
     });
 }
 
