@@ -137,9 +137,10 @@ fn run_now_runs_besides_the_schedule() {
     assert_eq!(w.next(), ("begin", 10));
     assert_eq!(s.run_now("job"), Err(RunNowError::Overlaps));
     w.expect(&[("end", 15), ("begin", 60), ("end", 65)]); // its own times do not move
+    w.live(1); // it has said so, and then it ends
     s.pause("job");
     s.run_now("job").unwrap();
-    w.expect(&[("begin", 65), ("end", 70)]);
+    w.expect(&[("begin", 66), ("end", 71)]);
     assert_eq!(w.live(200), []);
 }
 
