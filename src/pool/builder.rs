@@ -226,6 +226,15 @@ impl Builder {
         Ok(pool)
     }
 
+    pub(super) fn has_order(&self, order: Order) -> bool {
+        self.order == order
+    }
+
+    /// How many jobs run at a time at the most.
+    pub(super) fn most(&self) -> usize {
+        self.workers.max()
+    }
+
     fn check(&self) -> Result<(), BuildError> {
         let wrong = |field, problem: String| Err(BuildError::new("pool", field, problem));
         let (least, most) = (self.workers.min(), self.workers.max());

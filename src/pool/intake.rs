@@ -4,6 +4,7 @@ use super::board::Board;
 use super::crew::Crew;
 use super::queued::Queued;
 use super::size::Resize;
+use super::subpools::Shared;
 use super::worker::{self, Helper};
 use crate::channel::{self, SendError, Sender, TrySendError};
 use crate::context::Context;
@@ -16,9 +17,26 @@ pub(super) enum Intake {
     Channel(Sender<Queued>),
     /// A number of workers that adapts, or an order of its own.
     Board(Arc<Board>),
+    /// One of several queues on common threads.
+    Lane(Arc<Shared>, usize),
 }
 
 impl Intake {
+    /// By which a worker knows that it may run a job of this queue itself.
+    pub(super) fn id(&self, crew: &Crew) -> u64 {
+        match self {
+            Intake::Lane(shared, me) => shared.id(*me),
+            _ => crew.id,
+        }
+    }
+
+    pub(super) fn name<'a>(&'a self, crew: &'a Crew) -> &'a Arc<str> {
+        match self {
+            Intake::Lane(shared, me) => shared.name(*me),
+            _ => &crew.name,
+        }
+    }
+
     /// Queues a job, waiting for room. A worker never blocks on the queue that it is to empty.
     #[track_caller]
     pub(super) fn send(
@@ -27,7 +45,7 @@ impl Intake {
         ctx: &Context,
         job: Queued,
     ) -> Result<(), SendError<Queued>> {
-        if let Some(me) = worker::helper(crew.id) {
+        if let Some(me) = worker::helper(self.id(crew)) {
             return self.send_from_worker(crew, &me, ctx, job);
         }
         match self {
@@ -36,6 +54,7 @@ impl Intake {
                 let rank = job.rank();
                 board.send(ctx, job, rank).map(|step| crew.act(board, step))
             }
+            Intake::Lane(shared, me) => shared.send(*me, ctx, job),
         }
     }
 
@@ -71,6 +90,7 @@ impl Intake {
                 let rank = job.rank();
                 board.try_send(job, rank).map(|step| crew.act(board, step))
             }
+            Intake::Lane(shared, me) => shared.try_send(*me, job),
         }
     }
 
@@ -78,20 +98,15 @@ impl Intake {
         match self {
             Intake::Channel(tx) => drop(tx.close()),
             Intake::Board(board) => board.close(),
+            Intake::Lane(..) => {} // Its owner closes them all.
         }
     }
 
-    pub(super) fn stats(&self) -> channel::Stats {
+    pub(super) fn queue_stats(&self) -> (channel::Stats, Vec<Resize>) {
         match self {
-            Intake::Channel(tx) => tx.stats(),
-            Intake::Board(board) => board.stats(),
-        }
-    }
-
-    pub(super) fn resizes(&self) -> Vec<Resize> {
-        match self {
-            Intake::Channel(_) => Vec::new(),
-            Intake::Board(board) => board.resizes(),
+            Intake::Channel(tx) => (tx.stats(), Vec::new()),
+            Intake::Board(board) => (board.stats(), board.resizes()),
+            Intake::Lane(shared, _) => shared.threads().intake.queue_stats(),
         }
     }
 }

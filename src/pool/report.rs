@@ -6,7 +6,7 @@ use crate::channel;
 use crate::observe::Ledger;
 
 /// What became of a pool's jobs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Drained {
     /// Jobs that ran to their end.

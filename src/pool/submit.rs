@@ -76,7 +76,7 @@ impl Submitter {
         R: Send + 'static,
     {
         let send = |job| self.intake.send(&self.crew, ctx, job);
-        submit(send, &self.crew.ctx, self.crew.id, options, Location::caller(), job)
+        submit(send, &self.crew.ctx, self.intake.id(&self.crew), options, Location::caller(), job)
     }
 
     /// Runs a job of which nobody wants a result: like [`submit`](Self::submit) without a ticket, at
@@ -134,7 +134,14 @@ impl Submitter {
         R: Send + 'static,
     {
         let send = |job| self.intake.try_send(&self.crew, job);
-        try_submit(send, &self.crew.ctx, self.crew.id, options, Location::caller(), job)
+        try_submit(
+            send,
+            &self.crew.ctx,
+            self.intake.id(&self.crew),
+            options,
+            Location::caller(),
+            job,
+        )
     }
 
     /// Hands a job on that another pool did not run.
@@ -163,9 +170,12 @@ impl Submitter {
     /// Returns the counts of the pool.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        if let Intake::Lane(shared, me) = &self.intake {
+            return shared.stats(*me);
+        }
         // The ends first: what ends in between then still counts as accepted.
         let sum = self.crew.sum();
-        let queue = self.intake.stats();
+        let (queue, resizes) = self.intake.queue_stats();
         let ended = sum.done + sum.failed + sum.cancelled;
         let running = sum.taken - ended - sum.gone;
         let accepted = queue.ledger.accepted + sum.unqueued;
@@ -189,7 +199,7 @@ impl Submitter {
             stuck,
             replaced,
             revived: sum.deaths,
-            resizes: self.intake.resizes(),
+            resizes,
             queue,
         }
     }
@@ -197,7 +207,7 @@ impl Submitter {
     /// Returns the name of the pool.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.crew.name
+        self.intake.name(&self.crew)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::board::{Board, Taken};
 use super::crew::{Crew, Source};
-use super::job::Run;
+use super::job::{End, Run};
 use super::queued::Queued;
 use super::staff::Hired;
+use super::subpools::Lane;
 use super::watch::Duty;
 use crate::channel::Receiver;
 use crate::observe::{self, Mark, TaskId, TaskKind};
@@ -192,17 +193,20 @@ pub fn beat() {
     }
 }
 
-/// The calling thread's place in `pool`, if it is one of its workers: it never blocks on what only its
+/// The calling thread's place in `pool`, if it runs a job of that: it never blocks on what only its
 /// pool could give it, but does it itself.
 pub(super) fn helper(pool: u64) -> Option<Helper> {
     let (crew, me) = ME.try_with(|me| me.borrow().clone()).ok().flatten()?;
-    (crew.id == pool).then_some(Helper { crew, me })
+    let lane = Lane::current(pool);
+    (crew.id == pool || lane.is_some()).then_some(Helper { crew, me, lane })
 }
 
 /// A worker that would otherwise block.
 pub(super) struct Helper {
     crew: Arc<Crew>,
     me: usize,
+    /// The subpool of its job, if it is that which the job waits for.
+    lane: Option<Lane>,
 }
 
 impl Helper {
@@ -211,14 +215,16 @@ impl Helper {
     pub(super) fn run_early(&self, job: &(impl Run + ?Sized)) {
         if job.waits() {
             let parent = observe::current();
-            self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()));
+            let run = || job.run(&self.crew.ctx, parent, &mut Mark::default());
+            self.counted(self.crew.count(self.me, run), false);
         }
     }
 
     /// Runs a job for which the queue has no room.
     pub(super) fn run_unqueued(&self, job: Queued) {
         self.crew.count_unqueued(self.me);
-        self.run(job);
+        let end = self.run(job);
+        self.counted(end, true);
     }
 
     /// Runs a queued job; `false` if there is none.
@@ -228,8 +234,14 @@ impl Helper {
         true
     }
 
-    fn run(&self, job: Queued) {
+    fn run(&self, job: Queued) -> End {
         let parent = observe::current();
-        self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()));
+        self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()))
+    }
+
+    fn counted(&self, end: End, unqueued: bool) {
+        if let Some(lane) = &self.lane {
+            lane.ran(end, unqueued);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod daemons;
 mod failures;
 mod idle;
 mod joiners;
+mod keyed;
 mod logs;
 mod map;
 mod observe;
@@ -17,6 +18,7 @@ mod pool;
 mod scope;
 mod shutdown;
 mod stuck;
+mod subpools;
 mod threads;
 
 use ironsys::threads::ThreadCache;
