@@ -80,8 +80,15 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
 /// Drops what belongs to the user where nobody could take a panic: it is logged and goes no further.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = catch_unwind(move || drop(value)) {
-        log::error!("ironsys: the drop of a value panicked: {}", message(&*payload));
+        contain(|| log::error!("ironsys: the drop of a value panicked: {}", message(&*payload)));
         std::mem::forget(payload); // Its own drop might panic, too.
+    }
+}
+
+/// Calls what belongs to the user, a logger or a callback, where nobody could take its panic.
+pub(crate) fn contain(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(f) {
+        std::mem::forget(payload); // Its drop might panic, too; and to log it might be what panicked.
     }
 }
 

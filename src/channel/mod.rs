@@ -43,6 +43,8 @@ pub use oneshot::{Answer, AnswerError, Reply, oneshot};
 pub use policy::Overflow;
 pub use select::Order;
 pub use stats::Stats;
+
+pub(crate) use stats::Stopwatch;
 pub use watch::{Publisher, WatchError, Watcher, watch};
 
 #[doc(hidden)]

@@ -88,26 +88,26 @@ impl Counts {
 
 /// Adds up the time between starts and stops. Reads the clock only on the way into a wait.
 #[derive(Default)]
-struct Stopwatch {
+pub(crate) struct Stopwatch {
     since: Option<Instant>,
     sum: Duration,
 }
 
 impl Stopwatch {
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         if !MODEL && self.since.is_none() {
             self.since = Some(sync::time::now());
         }
     }
 
     #[cold]
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(since) = self.since.take() {
             self.sum += sync::time::now().saturating_duration_since(since);
         }
     }
 
-    fn total(&self) -> Duration {
+    pub(crate) fn total(&self) -> Duration {
         let running = |since| sync::time::now().saturating_duration_since(since);
         self.sum + self.since.map_or(Duration::ZERO, running)
     }

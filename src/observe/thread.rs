@@ -12,6 +12,13 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TaskId(pub(super) u64);
 
+impl TaskId {
+    /// As it stands in a [`Task`].
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 pub(super) struct Thread {
     name: String,
     waiter: Arc<Waiter>,

@@ -103,6 +103,20 @@ impl Tasks {
         self.tasks.is_empty()
     }
 
+    /// What runs below one of them, and itself.
+    pub(crate) fn below(&self, root: u64) -> Tasks {
+        let children = self.children();
+        let (mut found, mut tasks) = (vec![root], Vec::new());
+        tasks.extend(self.tasks.iter().find(|task| task.id == root).cloned());
+        while let Some(id) = found.pop() {
+            for task in children.get(&Some(id)).into_iter().flatten() {
+                found.push(task.id);
+                tasks.push((*task).clone());
+            }
+        }
+        Tasks { tasks }
+    }
+
     fn children(&self) -> HashMap<Option<u64>, Vec<&Task>> {
         let known: std::collections::HashSet<u64> = self.tasks.iter().map(|t| t.id).collect();
         let mut children: HashMap<Option<u64>, Vec<&Task>> = HashMap::new();

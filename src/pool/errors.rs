@@ -11,6 +11,10 @@ pub enum SubmitError<F> {
     /// The pool takes no more jobs.
     #[error("the pool is closed")]
     Closed(F),
+    /// The queue is full, and it is one of its own jobs that submits to it: it would wait for itself.
+    /// A plain [`Pool`](super::Pool) never says so; there the job runs at once.
+    #[error("the queue is full, and a job of the pool would wait for itself")]
+    Full(F),
     /// The context stopped before there was room in the queue.
     #[error("submit stopped: {stop}")]
     Stopped {
@@ -26,7 +30,9 @@ impl<F> SubmitError<F> {
     #[must_use]
     pub fn into_inner(self) -> F {
         match self {
-            SubmitError::Closed(job) | SubmitError::Stopped { job, .. } => job,
+            SubmitError::Closed(job)
+            | SubmitError::Full(job)
+            | SubmitError::Stopped { job, .. } => job,
         }
     }
 
@@ -41,6 +47,7 @@ impl<F> fmt::Debug for SubmitError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SubmitError::Closed(_) => f.write_str("Closed(..)"),
+            SubmitError::Full(_) => f.write_str("Full(..)"),
             SubmitError::Stopped { stop, .. } => write!(f, "Stopped({stop:?}, ..)"),
         }
     }

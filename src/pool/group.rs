@@ -1,8 +1,8 @@
 //! Jobs that belong together.
 
 use super::errors::{JoinError, SubmitError};
-use super::handle::Submitter;
-use super::job::JobOptions;
+use super::options::JobOptions;
+use super::submit::Submitter;
 use super::ticket::Ticket;
 use crate::context::{Canceller, Context, Stop};
 use std::fmt;

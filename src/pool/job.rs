@@ -1,62 +1,13 @@
 //! A job: a closure before it runs, its result after.
 
 use super::errors::JoinError;
-use crate::context::{Cause, Context, Stop};
-use crate::observe::{self, Mark, TaskId, TaskKind};
+use super::options::{JobOptions, Rank};
+use crate::context::{Context, Stop};
+use crate::observe::{Mark, TaskId, TaskKind};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
-use std::any::Any;
-use std::fmt;
 use std::panic::Location;
-use std::time::Duration;
-
-/// How a job is run. The default has no name, no deadline, and runs under the pool's own context.
-#[derive(Debug, Clone, Default)]
-#[must_use = "options do nothing until a job is submitted with them"]
-pub struct JobOptions {
-    pub(super) name: Option<Arc<str>>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) under: Option<Context>,
-}
-
-impl JobOptions {
-    /// Makes the default options.
-    pub fn new() -> Self {
-        JobOptions::default()
-    }
-
-    /// Names the job, for panics and the task tree.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into().into());
-        self
-    }
-
-    /// Gives the job a deadline, counted from its submission: a job that has not begun by then is
-    /// cancelled, one that runs finds its context stopped.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Runs the job under `ctx` as well as under the pool: it carries `ctx`'s values and stops with
-    /// either.
-    pub fn under(mut self, ctx: &Context) -> Self {
-        self.under = Some(ctx.clone());
-        self
-    }
-
-    /// The context that goes with the job, whoever runs it in the end: its deadline counts from now.
-    fn context(&self, pool: &Context) -> Option<Context> {
-        match (&self.under, self.timeout) {
-            (None, None) => None,
-            (Some(under), None) => Some(under.clone()),
-            (Some(under), Some(timeout)) => Some(under.with_timeout(timeout)),
-            // Not below the pool's: the job may be handed back when that has stopped.
-            (None, Some(timeout)) => Some(pool.shielded(timeout)),
-        }
-    }
-}
 
 /// A job and its result: one allocation, shared by the queue and the ticket.
 pub(super) struct Cell<F, R> {
@@ -64,6 +15,7 @@ pub(super) struct Cell<F, R> {
     state: Mutex<State<F, R>>,
     name: Option<Arc<str>>,
     at: &'static Location<'static>,
+    priority: u8,
     /// The job stops with it as well as with whoever runs it.
     ctx: Option<Context>,
     _leak: LeakTrack,
@@ -97,6 +49,10 @@ pub(super) trait Run: Send + Sync {
     fn waits(&self) -> bool;
     fn name(&self) -> Option<&str>;
     fn at(&self) -> &'static Location<'static>;
+    /// Where it stands in a queue with an order.
+    fn rank(&self) -> Rank;
+    /// The worker that ran it is unwinding: whoever waits must learn of it.
+    fn lost(&self);
 }
 
 /// The side of a job that the ticket sees.
@@ -126,7 +82,8 @@ where
             waiters: WaitQueue::default(),
         });
         let ctx = options.context(pool);
-        Cell { state, name: options.name, at, ctx, _leak: LeakTrack::new() }
+        let priority = options.priority;
+        Cell { state, name: options.name, at, priority, ctx, _leak: LeakTrack::new() }
     }
 
     /// Takes the closure back from a job that was not accepted.
@@ -189,6 +146,23 @@ where
         self.state.lock().work.is_some()
     }
 
+    fn rank(&self) -> Rank {
+        Rank { priority: self.priority, deadline: self.ctx.as_ref().and_then(Context::deadline) }
+    }
+
+    #[cold]
+    fn lost(&self) {
+        let known = {
+            let state = self.state.lock(); // loom: unreached: no model has a logger that panics.
+            state.work.is_some() || state.out.is_some() || state.taken
+        };
+        if !known {
+            let name = self.name.as_deref().unwrap_or("job");
+            let payload = Box::new("the worker panicked outside of the job");
+            self.finish(Err(Panicked::new(name, self.at, payload).into()));
+        }
+    }
+
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -230,154 +204,5 @@ where
 
     fn shared_name(&self) -> Option<Arc<str>> {
         self.name.clone()
-    }
-}
-
-/// A job in the queue, or handed back from it.
-pub(super) enum Queued {
-    Shared(Arc<dyn Run>),
-    Once(Box<dyn RunOnce>),
-}
-
-impl Queued {
-    pub(super) fn run(self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
-        match self {
-            Queued::Shared(job) => {
-                let end = job.run(pool, worker, mark);
-                panics::discard(job); // With a result that nobody wants any more.
-                end
-            }
-            Queued::Once(job) => job.run(pool, worker, mark),
-        }
-    }
-
-    /// Whether there is something left to run.
-    pub(super) fn waits(&self) -> bool {
-        match self {
-            Queued::Shared(job) => job.waits(),
-            Queued::Once(_) => true,
-        }
-    }
-
-    fn name(&self) -> Option<&str> {
-        match self {
-            Queued::Shared(job) => job.name(),
-            Queued::Once(_) => None,
-        }
-    }
-
-    fn at(&self) -> &'static Location<'static> {
-        match self {
-            Queued::Shared(job) => job.at(),
-            Queued::Once(job) => job.at(),
-        }
-    }
-}
-
-/// The side of a job that the queue sees, if nobody waits for it.
-pub(super) trait RunOnce: Send {
-    fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
-    fn at(&self) -> &'static Location<'static>;
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
-}
-
-/// A job without a ticket.
-pub(super) struct Once<F> {
-    pub(super) work: F,
-    at: &'static Location<'static>,
-}
-
-impl<F> Once<F>
-where
-    F: FnOnce(&Context) + Send + 'static,
-{
-    pub(super) fn new(work: F, at: &'static Location<'static>) -> Self {
-        Once { work, at }
-    }
-
-    /// Takes the closure back from a job that was not accepted.
-    pub(super) fn take_back(job: Queued) -> Option<F> {
-        match job {
-            Queued::Once(job) => job.into_any().downcast::<Once<F>>().ok().map(|job| job.work),
-            Queued::Shared(_) => None,
-        }
-    }
-}
-
-impl<F> RunOnce for Once<F>
-where
-    F: FnOnce(&Context) + Send + 'static,
-{
-    fn run(self: Box<Self>, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End {
-        let Once { work, at } = *self;
-        if pool.is_stopped() {
-            panics::discard(work);
-            return End::Cancelled;
-        }
-        mark.set_anonymous(pool.registry(), TaskKind::Job, at, worker);
-        match catch_unwind(|| work(pool)) {
-            Ok(()) => End::Done,
-            Err(payload) => {
-                let text = panics::message(&*payload);
-                log::error!("ironsys: the job submitted at {at} panicked: {text}");
-                panics::discard(payload);
-                End::Failed
-            }
-        }
-    }
-
-    fn at(&self) -> &'static Location<'static> {
-        self.at
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-}
-
-/// A job that a pool accepted and did not run: handed back by value. Run it, or give it to another
-/// pool; its ticket learns of the result. Dropping it cancels it, and its ticket says so.
-#[must_use = "dropping a job cancels it"]
-pub struct Job(pub(super) Option<Queued>);
-
-impl Job {
-    /// Runs the job here and now, under `ctx`. Its panic goes to its ticket.
-    ///
-    /// # Cancellation
-    /// The job decides: it is given `ctx`.
-    pub fn run(mut self, ctx: &Context) {
-        if let Some(job) = self.0.take() {
-            job.run(ctx, observe::current(), &mut Mark::default());
-        }
-    }
-
-    /// Returns the name of the job.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.0.as_ref().and_then(|job| job.name())
-    }
-
-    /// Returns the place that submitted the job.
-    #[must_use]
-    pub fn submitted_at(&self) -> Option<&'static Location<'static>> {
-        self.0.as_ref().map(|job| job.at())
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        match self.0.take() {
-            Some(Queued::Shared(job)) => {
-                let why = "the pool was shut down before the job began";
-                job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
-            }
-            once => panics::discard(once),
-        }
-    }
-}
-
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("name", &self.name()).finish_non_exhaustive()
     }
 }

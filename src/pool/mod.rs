@@ -23,20 +23,46 @@
 //! * a job that waits for another of its own pool, or submits to its own full pool, runs that job
 //!   itself, so it cannot deadlock; its stack grows with its own nesting, not with the queue.
 //!
-//! The rooms: `builder` and `handle` are what users hold; `job` is a job and its result; `ticket`
-//! waits for it; `worker` runs it; `group` collects several.
+//! The rooms: `builder`, `handle` and `submit` are what users hold; `options`, `job` and `queued` are a
+//! job; `ticket` waits for it, `group` for several; `intake` is where it goes, a channel or, if the pool
+//! adapts or has an order, a `board`, with `order` and `size` to decide; `crew` is what the workers
+//! share, `staff` who they are, `worker` what one does, `watch` who takes too long; `report` is what
+//! can be seen of it.
 
+mod board;
 mod builder;
+mod crew;
 mod errors;
 mod group;
 mod handle;
+mod intake;
 mod job;
+mod keyed;
+mod lane;
+mod options;
+mod order;
+mod queued;
+mod report;
+mod size;
+mod staff;
+mod submit;
+mod subpools;
 mod ticket;
+mod watch;
 mod worker;
 
 pub use builder::Builder;
 pub use errors::{JoinError, SubmitError, TrySubmitError};
 pub use group::Group;
-pub use handle::{Drained, Pool, Stats, Submitter};
-pub use job::{Job, JobOptions};
+pub use handle::Pool;
+pub use keyed::{KeyedBuilder, KeyedPool, KeyedStats, KeyedSubmitter};
+pub use options::JobOptions;
+pub use order::Order;
+pub use queued::Job;
+pub use report::{Drained, Stats};
+pub use size::{Resize, Why, Workers};
+pub use submit::Submitter;
+pub use subpools::{Share, Subpools, SubpoolsBuilder};
 pub use ticket::Ticket;
+pub use watch::Stuck;
+pub use worker::beat;

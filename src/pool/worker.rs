@@ -1,200 +1,212 @@
 //! A worker: takes jobs from the queue and runs them; and what it does instead of deadlocking.
 
-use super::job::{End, Queued, Run};
+use super::board::{Board, Taken};
+use super::crew::{Crew, Source};
+use super::job::{End, Run};
+use super::queued::Queued;
+use super::staff::Hired;
+use super::subpools::Lane;
+use super::watch::Duty;
 use crate::channel::Receiver;
-use crate::context::Context;
 use crate::observe::{self, Mark, TaskId, TaskKind};
 use crate::panics;
-use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering};
+use crate::sync::{Arc, catch_unwind};
 use crate::time::Token;
-use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::cell::RefCell;
-use std::panic::Location;
-
-/// What the workers of a pool share.
-pub(super) struct Crew {
-    pub(super) id: u64,
-    pub(super) name: Arc<str>,
-    pub(super) at: &'static Location<'static>,
-    /// Under which the jobs run; stopping it makes the workers leave the queue where it is.
-    pub(super) ctx: Context,
-    pub(super) queue: Receiver<Queued>,
-    /// How the jobs ended, one place for each worker: written by that worker alone.
-    ends: Vec<Ends>,
-    /// Jobs handed back by a shutdown.
-    pub(super) handed_back: AtomicU64,
-    pub(super) alive: Arc<Alive>,
-    _leak: LeakTrack,
-}
-
-/// Guards how many workers are left, and who waits for the last.
-pub(super) struct Alive(Mutex<(usize, WaitQueue)>);
-
-/// One worker's counts, on cache lines of their own.
-#[repr(align(128))]
-#[derive(Default)]
-struct Ends {
-    taken: AtomicU64,
-    done: AtomicU64,
-    overran: AtomicU64,
-    failed: AtomicU64,
-    cancelled: AtomicU64,
-    /// Taken from the queue when nothing was left of them.
-    gone: AtomicU64,
-    /// Of those taken: never queued, since the queue was full.
-    unqueued: AtomicU64,
-}
-
-/// The sum of what all workers have counted.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sum {
-    pub(super) done: u64,
-    pub(super) overran: u64,
-    pub(super) failed: u64,
-    pub(super) cancelled: u64,
-    pub(super) gone: u64,
-    pub(super) taken: u64,
-    pub(super) unqueued: u64,
-}
 
 crate::sync::thread_local_in_build! {
-    /// The pool this thread works for, and as which worker.
+    /// The pool this thread works for, and at which place.
     static ME: RefCell<Option<(Arc<Crew>, usize)>> = RefCell::new(None);
 }
 
 impl Crew {
-    pub(super) fn new(
-        id: u64,
-        name: Arc<str>,
-        at: &'static Location<'static>,
-        ctx: Context,
-        queue: Receiver<Queued>,
-        workers: usize,
-    ) -> Self {
-        let ends = (0..workers).map(|_| Ends::default()).collect();
-        let alive = Arc::new(Alive(Mutex::new((workers, WaitQueue::default()))));
-        let handed_back = AtomicU64::new(0);
-        Crew { id, name, at, ctx, queue, ends, handed_back, alive, _leak: LeakTrack::new() }
-    }
-
-    pub(super) fn workers(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(super) fn sum(&self) -> Sum {
-        let mut sum = Sum::default();
-        for ends in &self.ends {
-            // The ends first: a job that ends in between then counts as running.
-            sum.done += ends.done.load(Ordering::Acquire);
-            sum.overran += ends.overran.load(Ordering::Acquire);
-            sum.failed += ends.failed.load(Ordering::Acquire);
-            sum.cancelled += ends.cancelled.load(Ordering::Acquire);
-            sum.gone += ends.gone.load(Ordering::Acquire);
-            sum.taken += ends.taken.load(Ordering::Acquire);
-            sum.unqueued += ends.unqueued.load(Ordering::Acquire);
-        }
-        sum
-    }
-
     /// The life of one worker. Whoever joins it finds that it has let go of the pool's context, too.
-    pub(super) fn live(self: Arc<Self>, me: usize, token: Token) {
-        let alive = self.alive.clone();
+    ///
+    /// Jobs do not unwind, but a logger may, or the drop of a value at a place nobody thought of. That
+    /// costs the job; the worker begins anew, on the same thread.
+    pub(super) fn live(self: Arc<Self>, hired: Hired, duty: Option<Duty>, token: Token) {
+        let staff = self.staff.clone();
         let seat = token.sit();
-        self.work(me);
+        let needed = match (&self.watch, duty) {
+            (Some(watch), Some(duty)) => watch.takes_over(duty),
+            _ => true,
+        };
+        let retires = loop {
+            if !needed {
+                break true;
+            }
+            match catch_unwind(|| self.work(hired.place)) {
+                Ok(retires) => break retires,
+                Err(payload) => std::mem::forget(payload), // Its drop might panic, too.
+            }
+        };
         panics::discard(self);
         drop(seat);
-        alive.left(); // The token goes last, when whoever joins is counted as awake again.
+        staff.left(hired, retires); // The token goes last, when whoever joins is counted as awake again.
     }
 
-    fn work(self: &Arc<Self>, me: usize) {
-        ME.with(|at| *at.borrow_mut() = Some((self.clone(), me)));
+    /// Works until the pool is over, or (`true`) until the pool can do without this worker.
+    fn work(self: &Arc<Self>, me: usize) -> bool {
+        let _here = Here::enter(self, me);
         let name: Arc<str> = format!("{}-{me}", self.name).into();
         let running =
             observe::begin(self.ctx.registry(), TaskKind::Worker, Some(name), self.at, None);
+        let retires = match &self.source {
+            Source::Channel(queue) => self.serve_channel(queue, me, running.id()),
+            Source::Board(board) => self.serve_board(board, me, running.id()),
+        };
+        drop(running);
+        retires
+    }
+
+    fn serve_channel(
+        self: &Arc<Self>,
+        queue: &Receiver<Queued>,
+        me: usize,
+        worker: Option<TaskId>,
+    ) -> bool {
         let mut mark = Mark::default();
         loop {
-            let ready = if self.ctx.is_stopped() { None } else { self.queue.try_recv().ok() };
+            let ready = if self.ctx.is_stopped() { None } else { queue.try_recv().ok() };
             let job = match ready {
                 Some(job) => job,
                 None => {
                     mark.clear();
-                    let Ok(job) = self.queue.recv(&self.ctx) else { break };
+                    let Ok(job) = queue.recv(&self.ctx) else { return false };
                     job
                 }
             };
-            self.perform(me, job, running.id(), &mut mark);
-        }
-        drop(mark);
-        drop(running);
-        ME.with(|at| *at.borrow_mut() = None);
-    }
-
-    fn perform(&self, me: usize, job: Queued, worker: Option<TaskId>, mark: &mut Mark) {
-        self.count(me, || job.run(&self.ctx, worker, mark));
-    }
-
-    fn count(&self, me: usize, run: impl FnOnce() -> End) {
-        let ends = &self.ends[me];
-        add_one(&ends.taken);
-        add_one(match run() {
-            End::Done => &ends.done,
-            End::Late => {
-                add_one(&ends.overran);
-                &ends.done
+            if self.perform(me, job, worker, &mut mark) {
+                return true;
             }
-            End::Failed => &ends.failed,
-            End::Cancelled => &ends.cancelled,
-            End::Gone => &ends.gone,
-        });
-    }
-}
-
-impl Alive {
-    /// One worker is gone, or could not be started.
-    pub(super) fn left(&self) {
-        let mut wakes = Wakes::default();
-        let mut alive = self.0.lock();
-        alive.0 -= 1;
-        if alive.0 <= 1 {
-            alive.1.notify_all(&mut wakes); // Perhaps the one that is left waits itself.
         }
-        drop(alive);
-        wakes.wake();
     }
 
-    /// `true` if no more than `but` workers are left; else registers.
-    pub(super) fn all_left(&self, but: usize, place: &mut Place, waiter: &Arc<Waiter>) -> bool {
-        let mut alive = self.0.lock();
-        if alive.0 <= but {
-            alive.1.leave(place);
-            return true;
+    fn serve_board(self: &Arc<Self>, board: &Board, me: usize, worker: Option<TaskId>) -> bool {
+        let mut mark = Mark::default();
+        let mut began = None;
+        loop {
+            if self.ctx.is_stopped() {
+                return false;
+            }
+            let (ready, step) = board.try_take(began.take());
+            self.act(board, step);
+            let (job, now) = match ready {
+                Ok(taken) => taken,
+                Err(until) => {
+                    mark.clear();
+                    let (taken, step) = board.take(&self.ctx, until);
+                    self.act(board, step);
+                    match taken {
+                        Taken::Job(job, now) => (job, now),
+                        Taken::Over => return false,
+                        Taken::Retire(resize) => {
+                            let name = &self.name;
+                            panics::contain(|| log::info!("ironsys: pool `{name}`: {resize}"));
+                            return true;
+                        }
+                    }
+                }
+            };
+            began = Some(now);
+            if self.perform(me, job, worker, &mut mark) {
+                return true;
+            }
         }
-        alive.1.enter(place, waiter);
+    }
+
+    /// Runs a job. `true`: it took so long that another has the place of this worker.
+    #[inline]
+    fn perform(
+        self: &Arc<Self>,
+        me: usize,
+        job: Queued,
+        worker: Option<TaskId>,
+        mark: &mut Mark,
+    ) -> bool {
+        if self.watch.is_some() {
+            return self.perform_watched(me, job, worker, mark);
+        }
+        self.count(me, || job.run(&self.ctx, worker, mark));
         false
     }
 
-    pub(super) fn stop_waiting(&self, place: &mut Place) {
-        self.0.lock().1.leave(place);
+    fn perform_watched(
+        self: &Arc<Self>,
+        me: usize,
+        job: Queued,
+        worker: Option<TaskId>,
+        mark: &mut Mark,
+    ) -> bool {
+        let Some(watch) = &self.watch else { return false };
+        let due = watch.begin(me, worker.map(TaskId::number), self.ctx.clock().now());
+        self.watch_until(watch, due);
+        let result = catch_unwind(|| self.count(me, || job.run(&self.ctx, worker, mark)));
+        let leaves = watch.end(me);
+        if let Err(payload) = result {
+            std::mem::forget(payload); // It is counted, and the worker as good as new.
+        }
+        leaves
     }
 }
 
-/// Only one thread writes the count, so it needs no read-modify-write.
-fn add_one(count: &AtomicU64) {
-    // Release: whoever reads an end sees the job's start counted too.
-    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);
+/// Notes which pool the thread works for.
+struct Here;
+
+impl Here {
+    fn enter(crew: &Arc<Crew>, me: usize) -> Here {
+        ME.with(|at| *at.borrow_mut() = Some((crew.clone(), me)));
+        Here
+    }
 }
 
-/// The calling thread's place in `pool`, if it is one of its workers: it never blocks on what only its
+impl Drop for Here {
+    fn drop(&mut self) {
+        let crew = ME.with(|at| at.borrow_mut().take());
+        drop(crew); // Never the last.
+    }
+}
+
+/// Tells the pool that the job at work on this thread is alive: the limit of
+/// [`heartbeat`](super::Builder::heartbeat) counts from now. Elsewhere it does nothing.
+///
+/// ```
+/// use ironsys::{Context, pool::{self, Pool}};
+/// use std::time::Duration;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (ctx, _cancel) = Context::root();
+/// let pool = Pool::builder("long").workers(1).heartbeat(Duration::from_secs(60)).build()?;
+/// let ticket = pool.submit(&ctx, |_| {
+///     for _part in 0..1000 {
+///         pool::beat(); // each part has a minute
+///     }
+/// })?;
+/// ticket.join(&ctx)?;
+/// # Ok(()) }
+/// ```
+pub fn beat() {
+    let me = ME.try_with(|me| me.borrow().clone()).ok().flatten();
+    if let Some((crew, me)) = me
+        && let Some(watch) = &crew.watch
+    {
+        crew.watch_until(watch, watch.beat(me, crew.ctx.clock().now()));
+    }
+}
+
+/// The calling thread's place in `pool`, if it runs a job of that: it never blocks on what only its
 /// pool could give it, but does it itself.
 pub(super) fn helper(pool: u64) -> Option<Helper> {
     let (crew, me) = ME.try_with(|me| me.borrow().clone()).ok().flatten()?;
-    (crew.id == pool).then_some(Helper { crew, me })
+    let lane = Lane::current(pool);
+    (crew.id == pool || lane.is_some()).then_some(Helper { crew, me, lane })
 }
 
 /// A worker that would otherwise block.
 pub(super) struct Helper {
     crew: Arc<Crew>,
     me: usize,
+    /// The subpool of its job, if it is that which the job waits for.
+    lane: Option<Lane>,
 }
 
 impl Helper {
@@ -203,20 +215,33 @@ impl Helper {
     pub(super) fn run_early(&self, job: &(impl Run + ?Sized)) {
         if job.waits() {
             let parent = observe::current();
-            self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()));
+            let run = || job.run(&self.crew.ctx, parent, &mut Mark::default());
+            self.counted(self.crew.count(self.me, run), false);
         }
     }
 
     /// Runs a job for which the queue has no room.
     pub(super) fn run_unqueued(&self, job: Queued) {
-        add_one(&self.crew.ends[self.me].unqueued);
-        self.crew.perform(self.me, job, observe::current(), &mut Mark::default());
+        self.crew.count_unqueued(self.me);
+        let end = self.run(job);
+        self.counted(end, true);
     }
 
     /// Runs a queued job; `false` if there is none.
     pub(super) fn run_queued(&self) -> bool {
-        let Ok(job) = self.crew.queue.try_recv() else { return false };
-        self.crew.perform(self.me, job, observe::current(), &mut Mark::default());
+        let Some(job) = self.crew.source.try_take(&self.crew) else { return false };
+        self.run(job);
         true
+    }
+
+    fn run(&self, job: Queued) -> End {
+        let parent = observe::current();
+        self.crew.count(self.me, || job.run(&self.crew.ctx, parent, &mut Mark::default()))
+    }
+
+    fn counted(&self, end: End, unqueued: bool) {
+        if let Some(lane) = &self.lane {
+            lane.ran(end, unqueued);
+        }
     }
 }

@@ -88,6 +88,17 @@ impl WaitQueue {
         }
     }
 
+    /// Like [`notify_one`](Self::notify_one), but the thread that came last: the others may be idle
+    /// for long enough to be sent home.
+    pub(crate) fn notify_last(&mut self, wakes: &mut Wakes) {
+        if self.on_their_way == 0
+            && let Some(entry) = self.entries.pop_back()
+        {
+            self.on_their_way += 1;
+            wakes.add(entry.waiter);
+        }
+    }
+
     /// Tells everybody, the whole list at once.
     pub(crate) fn notify_all(&mut self, wakes: &mut Wakes) {
         self.on_their_way += self.entries.len();

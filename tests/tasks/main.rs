@@ -3,16 +3,22 @@
 //! One test binary: a module for each room. Nothing sleeps: a test waits for a message, for a state
 //! (`until`), or on a virtual clock.
 
+mod adaptive;
 mod cpu;
 mod daemons;
 mod failures;
 mod idle;
 mod joiners;
+mod keyed;
+mod logs;
 mod map;
 mod observe;
+mod order;
 mod pool;
 mod scope;
 mod shutdown;
+mod stuck;
+mod subpools;
 mod threads;
 
 use ironsys::threads::ThreadCache;

@@ -27,6 +27,14 @@ mod observe;
 mod oneshot;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool"))]
 mod pool;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_board"))]
+mod pool_board;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_keyed"))]
+mod pool_keyed;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_subpools"))]
+mod pool_subpools;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_watch"))]
+mod pool_watch;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]

@@ -1,0 +1,110 @@
+//! Keyed pools: turns, room, and the end.
+
+use crate::{Count, SOON, join, model, spawn, timed};
+use ironsys::Context;
+use ironsys::pool::{KeyedPool, Pool, SubmitError};
+
+fn keyed(ctx: &Context, keys: usize, workers: usize) -> KeyedPool {
+    let threads = Pool::builder("p").workers(workers).context(ctx);
+    KeyedPool::over(threads).keys(keys).queue(1).build().expect("fine numbers")
+}
+
+/// The last job of a key ends while another comes, on two workers: they never meet, none is lost.
+#[test]
+fn turn_ends_vs_submit() {
+    model("pool_keyed::turn_ends_vs_submit", || {
+        let (ctx, _cancel) = Context::root();
+        let inside = Count::default();
+        let pool = keyed(&ctx, 1, 2);
+        let mut tickets = Vec::new();
+        for _ in 0..2 {
+            let inside = inside.clone();
+            let job = move |_: &Context| {
+                assert_eq!(inside.enter(), 0);
+                inside.leave();
+            };
+            tickets.push(pool.submit(&ctx, &1, job).expect("there is room"));
+        }
+        for ticket in tickets {
+            ticket.join(&ctx).expect("it runs");
+        }
+        let submitter = pool.submitter();
+        assert_eq!(pool.drain(&ctx).done, 2);
+        let stats = submitter.stats();
+        assert!(stats.ledger.is_balanced() && stats.ledger.in_flight == 0, "{:?}", stats.ledger);
+        assert_eq!(stats.keys, 0);
+    });
+}
+
+/// A submit that waits for another key to go, and is cancelled.
+#[test]
+fn key_room_vs_cancel() {
+    model("pool_keyed::key_room_vs_cancel", || {
+        let (ctx, _cancel) = Context::root();
+        let (child, cancel) = ctx.with_cancel();
+        let ran = Count::default();
+        let pool = keyed(&ctx, 1, 1);
+        drop(pool.try_submit(&1, |_| ()).expect("there is room"));
+        let canceller = spawn(move || cancel.cancel());
+        let submitted = pool.submit(&child, &2, {
+            let ran = ran.clone();
+            move |_| ran.add(1)
+        });
+        join(canceller);
+        match submitted {
+            Ok(ticket) => ticket.join(&ctx).expect("it was accepted"),
+            Err(SubmitError::Stopped { job, .. }) => job(&ctx),
+            Err(e) => panic!("{e:?}"),
+        }
+        assert_eq!(ran.get(), 1);
+        assert_eq!(pool.drain(&ctx).undelivered.len(), 0);
+    });
+}
+
+/// A submit that waits for room in its key's queue, with a deadline.
+#[test]
+fn lane_room_vs_deadline() {
+    timed("pool_keyed::lane_room_vs_deadline").check(|| {
+        let (ctx, _cancel) = Context::root();
+        let ran = Count::default();
+        let pool = keyed(&ctx, 2, 1);
+        let job = || {
+            let ran = ran.clone();
+            move |_: &Context| ran.add(1)
+        };
+        let mut accepted = 0;
+        for _ in 0..3 {
+            match pool.submit(&ctx.with_timeout(SOON), &1, job()) {
+                Ok(_) => accepted += 1,
+                Err(e) => assert!(matches!(e, SubmitError::Stopped { .. })),
+            }
+        }
+        assert_eq!(pool.drain(&ctx).done, accepted);
+        assert_eq!(ran.get() as u64, accepted);
+    });
+}
+
+/// A job submitted while the pool shuts down: refused and given back, or it ends.
+#[test]
+fn submit_vs_shutdown() {
+    timed("pool_keyed::submit_vs_shutdown").check(|| {
+        let (ctx, _cancel) = Context::root();
+        let ran = Count::default();
+        let pool = keyed(&ctx, 1, 1);
+        let submitter = spawn({
+            let (ctx, ran, pool) = (ctx.clone(), ran.clone(), pool.submitter());
+            move || match pool.submit(&ctx, &1, move |_| ran.add(1)) {
+                Ok(ticket) => ticket.join(&ctx).is_ok(),
+                Err(e) => {
+                    assert!(e.is_closed());
+                    false
+                }
+            }
+        });
+        let report = pool.drain(&ctx.with_timeout(SOON));
+        let (done, left) = (report.done, report.undelivered.len());
+        drop(report);
+        assert_eq!((join(submitter), done == 1), (ran.get() == 1, ran.get() == 1));
+        assert!(left <= 1);
+    });
+}
