@@ -1,0 +1,5 @@
+//! Boundaries: what stands before them runs on threads of its own.
+
+mod buffer;
+mod linked;
+mod merge;
