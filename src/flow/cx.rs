@@ -62,7 +62,7 @@ impl fmt::Debug for Cx {
 
 /// A stage and the index of its current item: what a failure is reported with.
 #[derive(Debug, Clone)]
-pub(crate) struct At {
+pub struct At {
     pub(super) stage: Cow<'static, str>,
     pub(super) item: u64,
 }

@@ -89,7 +89,7 @@ impl<P: Pull, O: Operator<P::Item>> Pull for FusedRun<P, O> {
 }
 
 /// An operator that can fail with an `E`.
-pub(crate) trait TryOperator<T, E>: Send {
+pub trait TryOperator<T, E>: Send {
     /// What it yields.
     type Out: Send;
 
@@ -114,7 +114,8 @@ pub(crate) trait TryOperator<T, E>: Send {
 }
 
 /// A stage and a fallible operator after it.
-pub(crate) struct TryFused<S, O, E> {
+#[derive(Debug)]
+pub struct TryFused<S, O, E> {
     pub(super) up: S,
     pub(super) op: O,
     pub(super) name: &'static str,
@@ -122,7 +123,8 @@ pub(crate) struct TryFused<S, O, E> {
 }
 
 /// The same, running.
-pub(crate) struct TryFusedRun<P, O, E> {
+#[derive(Debug)]
+pub struct TryFusedRun<P, O, E> {
     up: P,
     op: O,
     at: At,

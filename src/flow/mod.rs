@@ -25,7 +25,7 @@
 //! | `flow`, `stage`, `wiring` | the handle, what it is made of, how a sink runs it |
 //! | `fused`, `op/`, `source/`, `sink/` | the two shapes of an operator, and all of them |
 //! | `link/`, `boundary/` | the queue between two segments, and what uses it |
-//! | `fault`, `error`, `raise` | how flows fail |
+//! | `fault`, `error`, `raise`, `on_error` | how flows fail |
 //! | `monitor/`, `topology` | what can be seen of them |
 //!
 //! `README.md` in this folder has the protocol, and how to add an operator.
@@ -33,11 +33,13 @@
 mod boundary;
 mod cx;
 mod error;
+mod fallible;
 mod fault;
 mod flow;
 mod fused;
 mod link;
 mod monitor;
+pub mod on_error;
 mod op;
 mod raise;
 mod sink;
@@ -46,7 +48,9 @@ mod stage;
 mod topology;
 mod wiring;
 
+pub use boundary::Par;
 pub use error::{FlowCause, FlowError};
+pub use fallible::Fallible;
 pub use fault::{Becomes, Fails, Fault, Joins, Never};
 pub use flow::Flow;
 pub use monitor::{LinkStats, Monitor, Report, SegmentStats};

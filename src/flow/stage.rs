@@ -27,7 +27,8 @@ pub trait Stage: Sized + Send {
     #[doc(hidden)]
     fn start<'env>(self, wiring: &mut Wiring<'env>, raise: Raise<ErrorOf<Self>>) -> Self::Run
     where
-        Self: 'env;
+        Self: 'env,
+        Self::Item: 'env;
 
     /// Adds itself to the plan of the flow, from the source towards the sink.
     #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! The plan of a flow, as it is wired, before anything runs.
 
+use super::boundary::Par;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -26,6 +27,11 @@ impl Topology {
     /// Adds a boundary: what was added before runs on another thread than what comes after.
     pub(super) fn boundary(&mut self, text: impl Into<Cow<'static, str>>) {
         self.lines.push(Line { depth: self.depth, text: text.into(), boundary: true });
+    }
+
+    /// Adds a boundary with workers.
+    pub(super) fn workers(&mut self, name: &str, par: Par) {
+        self.boundary(format!("{name}({par})"));
     }
 
     /// Adds a flow that runs into this one.

@@ -5,7 +5,7 @@ use super::link::{Lanes, Link, Reader, Writer};
 use super::monitor::{LinkMeter, Meter, Monitor, Records, Segment};
 use super::raise::{Fate, Raise};
 use super::stage::{ErrorOf, Halt, Head, Pull, Stage, Step};
-use crate::context::Context;
+use crate::context::{Canceller, Context};
 use crate::panics;
 use crate::sync::{Arc, catch_unwind};
 use std::borrow::Cow;
@@ -88,6 +88,14 @@ impl<'env> Wiring<'env> {
         self.from.push(link.meter().clone());
         self.records.links.push(link.meter().clone());
         (ctx, reader, writer)
+    }
+
+    /// Makes the context of what stands before the segment being wired, which takes from something
+    /// that is no link.
+    pub(super) fn upstream(&mut self, meter: Arc<LinkMeter>) -> (Context, Canceller) {
+        self.from.push(meter.clone());
+        self.records.links.push(meter);
+        self.ctx.with_cancel()
     }
 
     /// Wires everything before a boundary as a segment of its own, which gives to `writer`.

@@ -4,6 +4,7 @@ mod ends;
 mod failures;
 mod links;
 mod order;
+mod parallel;
 
 use ironsys::{Canceller, Context};
 use std::time::Duration;

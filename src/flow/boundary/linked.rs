@@ -1,5 +1,7 @@
 //! For operators that live by the clock: what stands before them can be waited for until a time.
 
+#![allow(dead_code, reason = "for the operators that live by the clock")]
+
 use super::super::cx::Cx;
 use super::super::link::{Lanes, Reader};
 use super::super::raise::Raise;

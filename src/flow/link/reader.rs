@@ -10,11 +10,12 @@ use crate::panics;
 use crate::sync::{Arc, Ordering};
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 /// Takes runs of items from a link and hands them out one by one. When the last reader is dropped or
 /// closed, nothing more is taken, and what stands before the link is cancelled.
-pub(in super::super) struct Reader<T: Send> {
+pub struct Reader<T: Send> {
     link: Arc<Link<T>>,
     /// Taken, not handed out yet.
     run: VecDeque<T>,
@@ -234,6 +235,12 @@ impl<T: Send> Pull for Reader<T> {
 impl<T: Send> Drop for Reader<T> {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl<T: Send> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("link", self.link.meter.name()).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stages that only tell the wiring something.
 
+use super::super::fallible::Fallible;
 use super::super::flow::Flow;
 use super::super::monitor::Monitor;
 use super::super::raise::Raise;
@@ -8,7 +9,9 @@ use super::super::topology::Topology;
 use super::super::wiring::Wiring;
 use std::borrow::Cow;
 
-pub(super) struct Named<S> {
+/// The stage of [`Flow::named`].
+#[derive(Debug)]
+pub struct Named<S> {
     up: S,
     name: Cow<'static, str>,
 }
@@ -30,6 +33,14 @@ impl<S: Stage> Stage for Named<S> {
     fn describe(&self, topology: &mut Topology) {
         self.up.describe(topology);
         topology.rename(&self.name);
+    }
+}
+
+impl<P, S: Fallible<P>> Fallible<P> for Named<S> {
+    type With = Named<S::With>;
+
+    fn with(self, policy: P) -> Self::With {
+        Named { up: self.up.with(policy), name: self.name }
     }
 }
 
@@ -67,10 +78,7 @@ impl<S: Stage> Flow<S> {
     /// let error = flow.count(&ctx).unwrap_err();
     /// assert_eq!((error.stage(), error.item()), ("parse", Some(1)));
     /// ```
-    pub fn named(
-        self,
-        name: impl Into<Cow<'static, str>>,
-    ) -> Flow<impl Stage<Item = S::Item, Fault = S::Fault>> {
+    pub fn named(self, name: impl Into<Cow<'static, str>>) -> Flow<Named<S>> {
         Flow(Named { up: self.0, name: name.into() })
     }
 
