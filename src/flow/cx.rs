@@ -13,7 +13,7 @@ pub struct Cx {
     pub(super) ctx: Context,
     pub(super) meter: Arc<Meter>,
     /// Written while a panic unwinds through an operator.
-    blame: RefCell<Option<At>>,
+    blame: RefCell<Option<(At, Option<u64>)>>,
 }
 
 impl Cx {
@@ -48,8 +48,8 @@ impl Cx {
         self.meter.delivered.store(total, Ordering::Relaxed);
     }
 
-    /// Takes out who was running when the panic came.
-    pub(super) fn blame(&self) -> Option<At> {
+    /// Takes out who was running when the panic came, and at which item.
+    pub(super) fn blame(&self) -> Option<(At, Option<u64>)> {
         self.blame.take()
     }
 }
@@ -75,9 +75,17 @@ impl At {
     /// Calls user code for the current item. A panic in it is blamed on this stage and item.
     #[inline(always)]
     pub(super) fn call<R>(&self, cx: &Cx, f: impl FnOnce() -> R) -> R {
-        let blame = Blame { cx, at: self };
+        let blame = Blame { cx, at: self, item: true };
         let out = f();
         std::mem::forget(blame); // Nothing to do on the way that is taken.
+        out
+    }
+
+    /// Calls user code that sees many items: a panic in it has no index.
+    pub(super) fn call_whole<R>(&self, cx: &Cx, f: impl FnOnce() -> R) -> R {
+        let blame = Blame { cx, at: self, item: false };
+        let out = f();
+        std::mem::forget(blame);
         out
     }
 
@@ -94,12 +102,14 @@ impl At {
 struct Blame<'a> {
     cx: &'a Cx,
     at: &'a At,
+    item: bool,
 }
 
 impl Drop for Blame<'_> {
     #[cold]
     fn drop(&mut self) {
         // The innermost stage is the first to be unwound.
-        self.cx.blame.borrow_mut().get_or_insert_with(|| self.at.clone());
+        let item = self.item.then_some(self.at.item);
+        self.cx.blame.borrow_mut().get_or_insert_with(|| (self.at.clone(), item));
     }
 }

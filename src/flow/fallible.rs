@@ -1,7 +1,7 @@
 //! Stages whose `on_error` policy can be set.
 
-use super::flow::Flow;
 use super::fused::TryFused;
+use super::handle::Flow;
 use super::stage::Stage;
 
 /// A stage whose `on_error` policy can be set: one that ends in a fallible operator.

@@ -22,7 +22,7 @@
 //!
 //! | rooms | |
 //! |---|---|
-//! | `flow`, `stage`, `wiring` | the handle, what it is made of, how a sink runs it |
+//! | `handle`, `stage`, `wiring` | the handle, what it is made of, how a sink runs it |
 //! | `fused`, `op/`, `source/`, `sink/` | the two shapes of an operator, and all of them |
 //! | `link/`, `boundary/` | the queue between two segments, and what uses it |
 //! | `fault`, `error`, `raise`, `on_error` | how flows fail |
@@ -35,8 +35,8 @@ mod cx;
 mod error;
 mod fallible;
 mod fault;
-mod flow;
 mod fused;
+mod handle;
 mod link;
 mod monitor;
 pub mod on_error;
@@ -52,7 +52,8 @@ pub use boundary::Par;
 pub use error::{FlowCause, FlowError};
 pub use fallible::Fallible;
 pub use fault::{Becomes, Fails, Fault, Joins, Never};
-pub use flow::Flow;
+pub use handle::Flow;
 pub use monitor::{LinkStats, Monitor, Report, SegmentStats};
+pub use sink::{Items, Sent, WriteErrorOf};
 pub use stage::{ErrorOf, Stage};
 pub use topology::Topology;

@@ -86,13 +86,12 @@ impl<E: Send + 'static> Verdict<E> {
 /// What every segment can do to the run, whatever its error.
 pub(super) trait Fate: Send + Sync {
     /// Records a panic.
-    fn panicked(&self, at: At, item: bool, payload: Box<dyn Any + Send>);
+    fn panicked(&self, at: At, item: Option<u64>, payload: Box<dyn Any + Send>);
 }
 
 impl<E: Send + 'static> Fate for Verdict<E> {
-    fn panicked(&self, at: At, item: bool, payload: Box<dyn Any + Send>) {
+    fn panicked(&self, at: At, item: Option<u64>, payload: Box<dyn Any + Send>) {
         let panicked = Panicked::new(at.stage.clone(), self.at, payload);
-        let item = item.then_some(at.item);
         self.fail(FlowError::new(at.stage, item, FlowCause::Panicked(panicked)));
     }
 }

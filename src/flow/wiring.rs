@@ -195,16 +195,14 @@ impl Seat {
         body: impl FnOnce(&mut P, &Cx) -> Result<R, Halt>,
     ) -> Result<R, Halt> {
         let cx = Cx::new(self.ctx.clone(), self.meter.clone());
-        self.meter.times.lock().running.enter();
+        self.meter.running.lock().enter();
         let out = catch_unwind(|| body(&mut parts, &cx)).unwrap_or_else(|payload| {
-            let (at, item) = match cx.blame() {
-                Some(at) => (at, true),
-                None => (At::new(self.name.clone().into()), false),
-            };
+            let unknown = || (At::new(self.name.clone().into()), None);
+            let (at, item) = cx.blame().unwrap_or_else(unknown);
             self.fate.panicked(at, item, payload);
             Err(Halt)
         });
-        self.meter.times.lock().running.leave();
+        self.meter.running.lock().leave();
         panics::discard(parts);
         out
     }

@@ -5,6 +5,8 @@ mod failures;
 mod links;
 mod order;
 mod parallel;
+mod sinks;
+mod sources;
 
 use ironsys::{Canceller, Context};
 use std::time::Duration;

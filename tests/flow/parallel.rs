@@ -34,8 +34,7 @@ fn par_map_unordered_has_everything_once() -> Plain {
         let out: BTreeSet<u64> =
             Flow::range(0..1000).par_map_unordered(par, |n: u64| n).collect(&ctx)?;
         assert!(out.into_iter().eq(0..1000));
-        let out: Vec<u64> =
-            Flow::range(0..300).par_flat_map(par, |n: u64| [n; 3]).collect(&ctx)?;
+        let out: Vec<u64> = Flow::range(0..300).par_flat_map(par, |n: u64| [n; 3]).collect(&ctx)?;
         assert_eq!(out.len(), 900);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A queue between two threads.
 
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::{Lanes, Reader};
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Head, Stage};

@@ -1,7 +1,7 @@
 //! Two flows into one.
 
 use super::super::fault::Joins;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::{Lanes, Order, Reader};
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Head, Stage};

@@ -1,6 +1,6 @@
 //! Many results of one item, made on several threads.
 
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::Reader;
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Head, Stage};

@@ -1,6 +1,6 @@
 //! One function on several threads.
 
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::Reader;
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Head, Stage};

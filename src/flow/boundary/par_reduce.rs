@@ -2,7 +2,7 @@
 
 use super::super::cx::{At, Cx};
 use super::super::error::FlowError;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::{Lanes, Reader, Writer};
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Halt, Head, Pull, Stage, Step};
@@ -60,9 +60,12 @@ where
     }
 }
 
+/// What a worker has: where its items come from, where the whole goes, and what all share.
+type Parts<T, F> = (Reader<T>, Writer<T>, At, Arc<(Intervals<T>, F)>);
+
 /// What each worker does: reduces its runs by itself, and adds what has come out of each.
 fn work<T: Send, F: Fn(T, T) -> T>(
-    (items, writer, at, shared): &mut (Reader<T>, Writer<T>, At, Arc<(Intervals<T>, F)>),
+    (items, writer, at, shared): &mut Parts<T, F>,
     cx: &Cx,
 ) -> Result<(), Halt> {
     let (intervals, f) = &**shared;

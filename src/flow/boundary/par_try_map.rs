@@ -2,7 +2,7 @@
 
 use super::super::fallible::Fallible;
 use super::super::fault::{Becomes, Fails};
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::link::Reader;
 use super::super::on_error::{Fail, OnError};
 use super::super::raise::Raise;

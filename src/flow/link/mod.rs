@@ -105,11 +105,7 @@ impl<T: Send> Link<T> {
 
     /// What is held is not going to be used.
     pub(super) fn abandon(&self) {
-        self.with(|state, _| {
-            for lane in &mut state.lanes {
-                state.dropped += std::mem::take(&mut lane.held) as u64;
-            }
-        });
+        self.with(|state, _| state.abandoned = true);
     }
 
     /// What reports look at.

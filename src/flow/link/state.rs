@@ -69,6 +69,8 @@ pub(super) struct State<T> {
     pub(super) waiting: WaitQueue,
     /// A writer has gone without finishing.
     pub(super) broken: bool,
+    /// What is held, now and later, will not be used.
+    pub(super) abandoned: bool,
     pub(super) dropped: u64,
     /// What the hint outside says.
     pub(super) was_hungry: bool,
@@ -116,6 +118,7 @@ impl<T> State<T> {
             readers: 1,
             waiting: WaitQueue::default(),
             broken: false,
+            abandoned: false,
             dropped: 0,
             was_hungry: false,
         }
@@ -124,12 +127,17 @@ impl<T> State<T> {
     /// Publishes the counts.
     #[inline]
     pub(super) fn publish(&self, meter: &LinkMeter) {
-        let mut depth = 0;
+        let (mut depth, mut dropped) = (0, self.dropped);
         for (i, lane) in self.lanes.iter().enumerate() {
-            depth += lane.queue.len() + lane.held;
+            depth += lane.queue.len();
+            if self.abandoned {
+                dropped += lane.held as u64;
+            } else {
+                depth += lane.held;
+            }
             meter.accepted(i, lane.accepted);
         }
-        meter.level(depth, self.dropped);
+        meter.level(depth, dropped);
     }
 
     #[inline]

@@ -14,15 +14,11 @@ pub(crate) struct Meter {
     pub(crate) delivered: AtomicU64,
     /// Errors that a policy has passed over.
     pub(crate) skipped: AtomicU64,
-    /// Guards how long its threads have run, and have waited outside of links.
-    pub(crate) times: Mutex<Times>,
+    /// Guards how long its threads have run.
+    pub(crate) running: Mutex<Gauge>,
+    /// Guards how long they have waited for input that comes from no link.
+    pub(crate) starved: Mutex<Gauge>,
     _leak: LeakTrack,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Times {
-    pub(crate) running: Gauge,
-    pub(crate) starved: Gauge,
 }
 
 /// A segment and what it is connected to.
@@ -37,10 +33,8 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(super) fn stats(&self) -> SegmentStats {
-        let (running, mut starved) = {
-            let mut times = self.meter.times.lock();
-            (times.running.total(), times.starved.total())
-        };
+        let running = self.meter.running.lock().total();
+        let mut starved = self.meter.starved.lock().total();
         starved += self.from.iter().map(|link| link.time_empty()).sum();
         let blocked = self.to.as_ref().map(|(link, lane)| link.lane_time_full(*lane));
         let blocked = blocked.unwrap_or_default();

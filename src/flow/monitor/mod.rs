@@ -6,6 +6,7 @@ mod link;
 mod meter;
 mod report;
 
+pub(super) use gauge::Gauge;
 pub use handle::Monitor;
 pub(super) use link::LinkMeter;
 pub(super) use meter::{Meter, Records, Segment};

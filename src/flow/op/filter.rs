@@ -1,8 +1,8 @@
 //! One item in, at most one out.
 
 use super::super::cx::{At, Cx};
-use super::super::flow::Flow;
 use super::super::fused::{Fused, Operator, item};
+use super::super::handle::Flow;
 use super::super::stage::{Halt, Pull, Stage, Step};
 
 struct Filter<F>(F);

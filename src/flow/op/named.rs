@@ -1,7 +1,7 @@
 //! Stages that only tell the wiring something.
 
 use super::super::fallible::Fallible;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::monitor::Monitor;
 use super::super::raise::Raise;
 use super::super::stage::{ErrorOf, Head, Stage};

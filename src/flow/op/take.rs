@@ -1,8 +1,8 @@
 //! The beginning of a flow, or what comes after it.
 
 use super::super::cx::{At, Cx};
-use super::super::flow::Flow;
 use super::super::fused::{Fused, Operator, item};
+use super::super::handle::Flow;
 use super::super::stage::{Halt, Pull, Stage, Step};
 
 struct Take(u64);

@@ -3,8 +3,8 @@
 use super::super::cx::{At, Cx};
 use super::super::fallible::Lenient;
 use super::super::fault::Becomes;
-use super::super::flow::Flow;
 use super::super::fused::{TryFused, TryOperator, item};
+use super::super::handle::Flow;
 use super::super::on_error::{Fail, OnError};
 use super::super::raise::Raise;
 use super::super::stage::{Halt, Pull, Stage, Step};

@@ -2,7 +2,7 @@
 
 use super::super::error::FlowError;
 use super::super::fault::Becomes;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::stage::{ErrorOf, Stage};
 use super::drive;
 use crate::context::Context;

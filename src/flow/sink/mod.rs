@@ -1,11 +1,15 @@
 //! Sinks: what runs a flow. Each takes a context, blocks until every stage has ended, and returns a
 //! value or the first failure.
 
-mod collect;
 mod each;
 mod find;
 mod fold;
+mod give;
+mod iter;
 mod order;
+
+pub use give::{Sent, WriteErrorOf};
+pub use iter::Items;
 
 use super::cx::{At, Cx};
 use super::stage::{Halt, Pull, Step};

@@ -1,7 +1,7 @@
 //! The smallest and the largest.
 
 use super::super::error::FlowError;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::stage::{ErrorOf, Stage};
 use super::drive;
 use crate::context::Context;

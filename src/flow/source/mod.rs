@@ -2,8 +2,11 @@
 //!
 //! A source is an [`Origin`] in a [`Source`]: it yields, and says whether it may block inside.
 
+mod generate;
 mod iter;
 mod prompt;
+mod read;
+mod receiver;
 
 use super::cx::{At, Cx};
 use super::fault::Fault;

@@ -2,7 +2,7 @@
 
 use super::super::cx::{At, Cx};
 use super::super::fault::Never;
-use super::super::flow::Flow;
+use super::super::handle::Flow;
 use super::super::raise::Raise;
 use super::super::stage::{Halt, Head, Stage, Step};
 use super::{Origin, Source};

@@ -65,7 +65,7 @@ impl<S: Stage> Flow<S> {
     /// Runs the flow under `ctx`: `body` pulls the last segment on this thread, the others run on
     /// threads of their own. Returns when all have ended.
     #[track_caller]
-    fn run_as<R, E: Send + 'static>(
+    pub(super) fn run_as<R, E: Send + 'static>(
         self,
         ctx: &Context,
         sink: &'static str,
