@@ -100,6 +100,8 @@ pub mod schedule;
 pub mod scope;
 pub mod threads;
 
+pub mod flow;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -1,13 +1,14 @@
 //! The two ends.
 
 use super::errors::{RecvError, SendError, TryRecvError, TrySendError};
-use super::ops::{Closed, RecvOp, SendOp};
+use super::ops::{Closed, ReadyOp, RecvOp, SendOp};
 use super::shared::Shared;
 use super::stats::Stats;
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::sync::Arc;
 use crate::wait::{Site, WaitKind};
 use std::fmt;
+use std::time::Instant;
 
 /// The sending end of a channel. Clones send into the same channel; it closes when the last is gone.
 pub struct Sender<T> {
@@ -187,6 +188,17 @@ impl<T> Receiver<T> {
             Ok(value) => Ok(value),
             Err(Closed) => Err(RecvError::Closed),
         }
+    }
+
+    /// Waits until a receive would not have to wait, or until `until`; takes nothing. Somebody else
+    /// may be faster, so the caller looks again.
+    #[track_caller]
+    pub(crate) fn wait_ready(&self, ctx: &Context, until: Option<Instant>) -> Result<(), Stop> {
+        if self.shared.spin_ready() {
+            return ctx.check();
+        }
+        let site = Site::new(WaitKind::Recv, self.shared.name.clone());
+        ctx.block_until(until, site, &mut ReadyOp::new(&self.shared)).map(drop)
     }
 
     /// Receives if a message is there now.

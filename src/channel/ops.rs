@@ -67,6 +67,45 @@ impl<T> Op for RecvOp<'_, T> {
     }
 }
 
+/// A wait for something to receive, which takes nothing.
+pub(super) struct ReadyOp<'a, T> {
+    shared: &'a Shared<T>,
+    place: Place,
+}
+
+impl<'a, T> ReadyOp<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>) -> Self {
+        ReadyOp { shared, place: Place::default() }
+    }
+}
+
+impl<T> Op for ReadyOp<'_, T> {
+    type Out = ();
+
+    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<()> {
+        let ReadyOp { shared, place } = self;
+        shared.with(|state, wakes| {
+            if !state.can_receive() && !state.is_over() {
+                state.enter(place, waiter, false, wakes);
+                return None;
+            }
+            // What is there is told to the next one too: this call may come too late to take it.
+            state.leave(place, false);
+            state.pass_on(wakes);
+            Some(())
+        })
+    }
+
+    fn withdraw(&mut self) -> Option<()> {
+        let ReadyOp { shared, place } = self;
+        shared.with(|state, wakes| {
+            state.leave(place, false);
+            state.pass_on(wakes);
+        });
+        None
+    }
+}
+
 /// A send under way: before its offer is out, or waiting for it to be taken.
 pub(super) struct SendOp<'a, T> {
     shared: &'a Shared<T>,

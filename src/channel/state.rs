@@ -209,6 +209,12 @@ impl<T> State<T> {
         }
     }
 
+    /// Whether a receive that does not wait would find a value.
+    pub(super) fn can_receive(&self) -> bool {
+        let offers = self.offers.len() != 0 && !self.closed && self.offers.any_open();
+        !self.queue.is_empty() || offers
+    }
+
     /// What a receiver could take now without waiting, for spinning.
     pub(super) fn ready(&self) -> usize {
         let over = self.closed || self.sender_handles == 0;

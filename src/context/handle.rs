@@ -280,6 +280,13 @@ impl Context {
         self.node.linked()
     }
 
+    /// Whether the context has been stopped, in one load. A deadline that has passed counts once
+    /// somebody has noticed it: a blocked call, a check, or an `on_stop` closure's alarm.
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        self.node.is_marked()
+    }
+
     pub(super) fn node(&self) -> &Arc<Node> {
         &self.node
     }
