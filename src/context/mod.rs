@@ -26,3 +26,4 @@ pub use hooks::OnStop;
 pub use stop::{Cause, Stop};
 
 pub(crate) use block::Op;
+pub(crate) use node::earliest;

@@ -4,11 +4,13 @@
 //! there is something to yield. User code is called through `at`, so that a panic has a name.
 
 use super::cx::{At, Cx};
+use super::error::FlowCause;
 use super::fault::{Becomes, Fails};
 use super::raise::Raise;
 use super::stage::{ErrorOf, Halt, Head, Pull, Stage, Step};
 use super::topology::Topology;
 use super::wiring::Wiring;
+use crate::error::BuildError;
 use std::time::Instant;
 
 /// An operator that cannot fail.
@@ -33,6 +35,11 @@ pub(crate) trait Operator<T>: Send {
         until: Option<Instant>,
     ) -> Result<(), Halt> {
         up.wait(cx, until)
+    }
+
+    /// Looks at the numbers it was given, before anything runs.
+    fn check(&self) -> Result<(), BuildError> {
+        Ok(())
     }
 }
 
@@ -61,6 +68,9 @@ impl<S: Stage, O: Operator<S::Item>> Stage for Fused<S, O> {
         Self: 'env,
     {
         let at = wiring.stage(self.name);
+        if let Err(error) = self.op.check() {
+            let _ = raise.raise(&at, None, FlowCause::Misbuilt(error));
+        }
         FusedRun { up: self.up.start(wiring, raise), op: self.op, at }
     }
 

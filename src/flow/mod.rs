@@ -30,6 +30,7 @@
 //!
 //! `README.md` in this folder has the protocol, and how to add an operator.
 
+mod aggregate;
 mod boundary;
 mod cx;
 mod error;
@@ -37,6 +38,7 @@ mod fallible;
 mod fault;
 mod fused;
 mod handle;
+mod keyed;
 mod link;
 mod monitor;
 pub mod on_error;
@@ -46,14 +48,18 @@ mod sink;
 mod source;
 mod stage;
 mod topology;
+mod window;
 mod wiring;
 
+pub use aggregate::{Aggregate, Count, Sum};
 pub use boundary::Par;
 pub use error::{FlowCause, FlowError};
 pub use fallible::Fallible;
 pub use fault::{Becomes, Fails, Fault, Joins, Never};
 pub use handle::Flow;
+pub use keyed::Keyed;
 pub use monitor::{LinkStats, Monitor, Report, SegmentStats};
 pub use sink::{Items, Sent, WriteErrorOf};
 pub use stage::{ErrorOf, Stage};
 pub use topology::Topology;
+pub use window::{Pane, Window};

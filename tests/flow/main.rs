@@ -3,10 +3,13 @@
 mod ends;
 mod failures;
 mod links;
+mod operators;
 mod order;
 mod parallel;
 mod sinks;
 mod sources;
+mod timed;
+mod windows;
 
 use ironsys::{Canceller, Context};
 use std::time::Duration;

@@ -19,3 +19,5 @@ mod par_try_map;
 mod unordered;
 
 pub use par::Par;
+
+pub(super) use linked::Linked;

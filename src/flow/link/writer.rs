@@ -26,8 +26,9 @@ pub(in super::super) struct Writer<T: Send> {
     since: Option<Instant>,
 }
 
-/// How long an item is kept back at most, as far as the pace of those before it tells.
-const KEPT_BACK: Duration = Duration::from_micros(32);
+/// Items are collected only while they come at this pace or faster: what may block or takes its time
+/// pays the lock for each, and nothing it has made waits for what it makes next.
+const FAST: Duration = Duration::from_nanos(500);
 
 impl<T: Send> Writer<T> {
     pub(super) fn new(link: Arc<Link<T>>, lane: usize, most: usize) -> Self {
@@ -75,8 +76,8 @@ impl<T: Send> Writer<T> {
         let paced = self.most > 1 && !MODEL;
         if paced && let Some(since) = self.since.take() {
             let took = sync::time::now().saturating_duration_since(since).as_nanos() as u64;
-            let fits = KEPT_BACK.as_nanos() as u64 * count as u64 / took.max(1);
-            self.size = (fits as usize).clamp(1, self.most.min(self.size * 2));
+            let fast = took / count as u64 <= FAST.as_nanos() as u64;
+            self.size = if fast { self.most.min(self.size * 2) } else { 1 };
         }
         let mut op = Flush { writer: self, place: Place::default() };
         match op.try_now() {

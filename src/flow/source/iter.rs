@@ -44,7 +44,7 @@ impl Flow<()> {
     /// # fn main() -> Result<(), FlowError<Never>> {
     /// let (ctx, _cancel) = Context::root();
     /// let words = ["lazy", "until", "the", "sink"];
-    /// let long: Vec<_> = Flow::of(&words).filter(|w| w.len() > 3).collect(&ctx)?;
+    /// let long: Vec<&&str> = Flow::of(&words).filter(|w| w.len() > 3).collect(&ctx)?;
     /// assert_eq!(long, [&"lazy", &"until", &"sink"]);
     /// # Ok(()) }
     /// ```
