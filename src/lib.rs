@@ -14,6 +14,7 @@
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
+//! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
@@ -97,6 +98,8 @@ pub mod pool;
 pub mod schedule;
 pub mod scope;
 pub mod threads;
+
+pub mod resilience;
 
 #[cfg(feature = "testing")]
 pub mod testing;
