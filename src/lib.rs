@@ -16,6 +16,7 @@
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
 //! | a loop that goes round at a rate | [`schedule::Ticker`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
+//! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
@@ -101,6 +102,7 @@ pub mod scope;
 pub mod threads;
 
 pub mod flow;
+pub mod resilience;
 
 #[cfg(feature = "testing")]
 pub mod testing;

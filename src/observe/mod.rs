@@ -7,8 +7,10 @@
 //! * `registry`: the threads at work;
 //! * `thread`: one thread's stack of tasks;
 //! * `tree`: the snapshot, and how it prints;
+//! * `counter`: counts that cost next to nothing to add to;
 //! * `ledger`: what came in equals what went out and what is left.
 
+mod counter;
 mod ledger;
 mod registry;
 mod thread;
@@ -19,4 +21,5 @@ pub use ledger::Ledger;
 pub use registry::{Registry, tasks};
 pub use tree::{Task, TaskKind, Tasks, Waiting};
 
+pub(crate) use counter::Counter;
 pub(crate) use thread::{Mark, TaskId, begin, current};

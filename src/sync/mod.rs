@@ -42,6 +42,7 @@ pub(crate) mod chaos;
 #[cfg(any(loom, ironsys_loom, shuttle))]
 mod choice;
 mod gate;
+pub(crate) mod thread_slot;
 
 pub use backend::{
     AtomicBool, AtomicU64, AtomicUsize, Condvar, LeakTrack, Mutex, MutexGuard, fence, thread,
@@ -80,6 +81,12 @@ pub(crate) use process_wide;
 pub(crate) fn thread_name() -> String {
     let thread = std::thread::current();
     thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
+}
+
+/// Whether the calling thread is unwinding. All threads of a loom model are one here.
+#[inline]
+pub(crate) fn is_unwinding() -> bool {
+    std::thread::panicking()
 }
 
 /// A number that nobody else in the process has got, larger than those given before.

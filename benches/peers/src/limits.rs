@@ -21,6 +21,18 @@ pub(crate) fn load(n: u64) -> f64 {
     })
 }
 
+/// Nanoseconds for a call that returns a number, and for adding it up.
+pub(crate) fn call(n: u64) -> f64 {
+    let mut all = 0;
+    let each = ns_each(n, || {
+        for i in 0..n {
+            all += black_box(i);
+        }
+    });
+    assert_eq!(all, n * (n - 1) / 2);
+    each
+}
+
 /// Nanoseconds for one look at the clock.
 pub(crate) fn clock(n: u64) -> f64 {
     ns_each(n, || {

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use ironsys::channel::{self, Receiver, Sender};
 use ironsys::limit::Semaphore;
 use ironsys::pool::Pool;
+use ironsys::resilience::{Breaker, CallError, Trip};
 use ironsys::threads::ThreadCache;
 use ironsys::{Context, Stop};
 
+use crate::cases::resilience;
 use crate::harness::{ns_each, us_each};
 use crate::tally::Tally;
 use crate::wires::Wire;
@@ -186,4 +188,28 @@ pub(crate) fn semaphore_try(n: u64) -> f64 {
             drop(black_box(semaphore.try_acquire(1).expect("free")));
         }
     })
+}
+
+// ===== resilience =====
+
+/// Nanoseconds for a call through a closed breaker.
+pub(crate) fn breaker(trip: resilience::Trip, n: u64, fails_at: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let trip = match trip {
+        resilience::Trip::Consecutive => Trip::consecutive(5),
+        resilience::Trip::Last => Trip::last(100, 0.5),
+    };
+    let breaker = Breaker::builder("bench").trip(trip).build().expect("valid");
+    let mut all = 0;
+    let each = ns_each(n, || {
+        for i in 0..n {
+            let call = |_: &Context| resilience::call(i, fails_at);
+            all += match black_box(&breaker).call(&ctx, call) {
+                Ok(i) | Err(CallError::Failed(i)) => i,
+                Err(_) => unreachable!("closed"),
+            };
+        }
+    });
+    assert_eq!(all, resilience::sum(n));
+    each
 }

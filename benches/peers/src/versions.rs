@@ -2,10 +2,12 @@
 
 pub(crate) const CROSSBEAM_CHANNEL: &str = env!("PEER_CROSSBEAM_CHANNEL");
 pub(crate) const CROSSBEAM_UTILS: &str = env!("PEER_CROSSBEAM_UTILS");
+pub(crate) const FAILSAFE: &str = env!("PEER_FAILSAFE");
 pub(crate) const FLUME: &str = env!("PEER_FLUME");
 pub(crate) const KANAL: &str = env!("PEER_KANAL");
 pub(crate) const PARKING_LOT: &str = env!("PEER_PARKING_LOT");
 pub(crate) const RAYON: &str = env!("PEER_RAYON");
+pub(crate) const RECLOSER: &str = env!("PEER_RECLOSER");
 pub(crate) const RUSTY_POOL: &str = env!("PEER_RUSTY_POOL");
 pub(crate) const THREADPOOL: &str = env!("PEER_THREADPOOL");
 /// std has the version of the compiler.

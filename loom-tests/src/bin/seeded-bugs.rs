@@ -57,6 +57,12 @@ const BUGS: &[Bug] = &[
         models: &["semaphore::cancel_vs_grant"],
     },
     Bug {
+        name: "breaker_takes_stale_answers",
+        what: "a breaker counts an answer of an older state",
+        package: OURS,
+        models: &["breaker::stale_answer_vs_probe"],
+    },
+    Bug {
         name: "record_after_cancel",
         what: "a failing task cancels its siblings before it records why",
         package: OURS,

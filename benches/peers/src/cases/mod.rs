@@ -4,6 +4,7 @@ mod cancel;
 mod channel;
 mod pingpong;
 mod pool;
+pub(crate) mod resilience;
 mod rollup;
 mod scope;
 mod semaphore;
@@ -36,5 +37,8 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("pool_latency", "submitting one job until its result is there", pool::latency),
     ("semaphore_pair", "acquiring and releasing a free permit", semaphore::pair),
     ("semaphore_try_pair", "trying to acquire, and releasing, a free permit", semaphore::try_pair),
+    ("breaker_closed", "a call through a closed breaker, 5 failures in a row", resilience::breaker),
+    ("breaker_window", "the same, half of the last 100 calls", resilience::window),
+    ("breaker_failures", "the same, with one failing call of 64", resilience::failures),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
