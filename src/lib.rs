@@ -15,6 +15,8 @@
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
 //! | a loop that goes round at a rate | [`schedule::Ticker`] |
+//! | to write without waiting for the disk | [`writer::BackgroundWriter`] |
+//! | one write for the items of many callers | [`writer::Batcher`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
@@ -99,6 +101,7 @@ pub mod pool;
 pub mod schedule;
 pub mod scope;
 pub mod threads;
+pub mod writer;
 
 pub mod flow;
 

@@ -82,6 +82,12 @@ pub(crate) fn thread_name() -> String {
     thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
 }
 
+/// Whether the calling thread is unwinding.
+#[allow(dead_code)]
+pub(crate) fn panicking() -> bool {
+    std::thread::panicking()
+}
+
 /// A number that nobody else in the process has got, larger than those given before.
 pub(crate) fn next_number() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);

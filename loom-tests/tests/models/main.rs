@@ -53,6 +53,8 @@ mod time;
 mod waiter;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "watch"))]
 mod watch;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "writer"))]
+mod writer;
 
 use ironsys::Stop;
 use ironsys::sync::thread::{self, JoinHandle};
