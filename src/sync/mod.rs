@@ -83,7 +83,6 @@ pub(crate) fn thread_name() -> String {
 }
 
 /// Whether the calling thread is unwinding.
-#[allow(dead_code)]
 pub(crate) fn panicking() -> bool {
     std::thread::panicking()
 }

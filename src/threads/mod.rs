@@ -30,4 +30,4 @@ mod worker;
 pub use cache::{Builder, ThreadCache};
 
 pub(crate) use cache::crew;
-pub(crate) use owned::Owned;
+pub(crate) use owned::{Owned, is_current};

@@ -45,6 +45,11 @@ crate::sync::thread_local_in_build! {
     static ME: Cell<u64> = Cell::new(0);
 }
 
+/// Whether the calling thread is the owned one of that number.
+pub(crate) fn is_current(number: u64) -> bool {
+    ME.try_with(Cell::get).is_ok_and(|me| me == number)
+}
+
 impl<R: Send + 'static> Owned<R> {
     /// Runs `work` on a thread of its own, or on a warm one if `parent` has a cache, under a context
     /// below `parent`.
@@ -98,9 +103,13 @@ impl<R> Owned<R> {
         self.cancel.cancel_with(why);
     }
 
-    /// Whether this is the calling thread.
-    pub(crate) fn is_current(&self) -> bool {
-        ME.try_with(Cell::get).is_ok_and(|me| me == self.shared.number)
+    /// What tells the thread from every other.
+    pub(crate) fn number(&self) -> u64 {
+        self.shared.number
+    }
+
+    fn is_current(&self) -> bool {
+        is_current(self.shared.number)
     }
 
     /// Waits for the thread to end, as long as `ctx` lets it.

@@ -4,7 +4,11 @@
 //! (`until`), or on a virtual clock.
 
 mod batcher;
+mod buffers;
+mod bus;
 mod goflow_writer;
+mod owner;
+mod resource;
 mod sink;
 mod writer;
 

@@ -9,6 +9,8 @@
 
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "broadcast"))]
 mod broadcast;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "bus"))]
+mod bus;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "channel"))]
 mod channel;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "channel_close"))]
@@ -25,6 +27,8 @@ mod joiner;
 mod observe;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "oneshot"))]
 mod oneshot;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "owner"))]
+mod owner;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool"))]
 mod pool;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_board"))]
@@ -39,6 +43,8 @@ mod pool_watch;
 mod rendezvous;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]
 mod schedule;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "resource"))]
+mod resource;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "scope"))]
 mod scope;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "select"))]
