@@ -34,7 +34,8 @@ use std::time::Duration;
 /// # Ending
 /// [`close`](Self::close) writes everything, [`drain`](Self::drain) also gives the sink back.
 /// **Dropping** the writer cancels it: it waits for the call of the sink that is under way, and what is
-/// still in the buffer is lost, which is logged.
+/// still in the buffer is lost, which is logged. The sink and `on_error` must not wait for their own
+/// writer: they would wait for themselves.
 ///
 /// # Cost
 /// A write is one lock and a copy; the thread is woken once a burst.

@@ -24,7 +24,7 @@ use std::fmt;
 /// [`on_failed`](BatcherBuilder::on_failed). [`close`](Self::close) writes everything;
 /// [`drain`](Self::drain) hands back what had no turn. **Dropping** the batcher cancels it: the call
 /// under way is finished, the tickets of the rest get their items back, the others are lost, which is
-/// logged.
+/// logged. The closure must not wait for its own batcher: it would wait for itself.
 ///
 /// ```
 /// use ironsys::{Context, writer::Batcher};
