@@ -41,10 +41,10 @@ mod pool_subpools;
 mod pool_watch;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
-#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]
-mod schedule;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "resource"))]
 mod resource;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]
+mod schedule;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "scope"))]
 mod scope;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "select"))]
