@@ -15,6 +15,12 @@
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
 //! | a loop that goes round at a rate | [`schedule::Ticker`] |
+//! | to share what is dear to make: connections, clients | [`resource::ResourcePool`] |
+//! | buffers that are used again | [`resource::BufferPool`] |
+//! | to write without waiting for the disk | [`writer::BackgroundWriter`] |
+//! | one write for the items of many callers | [`writer::Batcher`] |
+//! | everybody who asked to get the messages of a topic | [`bus::Bus`] |
+//! | one thread that owns something nobody else may touch | [`owner::Owner`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
@@ -95,11 +101,15 @@ pub mod observe;
 pub mod channel;
 pub mod limit;
 
+pub mod bus;
 pub mod cpu;
+pub mod owner;
 pub mod pool;
+pub mod resource;
 pub mod schedule;
 pub mod scope;
 pub mod threads;
+pub mod writer;
 
 pub mod flow;
 pub mod resilience;

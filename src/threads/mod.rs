@@ -20,11 +20,14 @@
 //! Without a cache a scope starts threads of its own. Nothing else differs.
 //!
 //! * `cache`: the handle, who is idle, and who is asked to come;
-//! * `worker`: one thread: its job, its parking, its end.
+//! * `worker`: one thread: its job, its parking, its end;
+//! * `owned`: a thread that belongs to a handle and does one thing until it is closed.
 
 mod cache;
+mod owned;
 mod worker;
 
 pub use cache::{Builder, ThreadCache};
 
 pub(crate) use cache::crew;
+pub(crate) use owned::{Owned, is_current};

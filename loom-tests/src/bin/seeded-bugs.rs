@@ -111,6 +111,12 @@ const BUGS: &[Bug] = &[
         models: &["schedule::add_vs_sleep"],
     },
     Bug {
+        name: "room_no_baton",
+        what: "a cancelled write that was told of room in a writer's buffer tells nobody of it",
+        package: OURS,
+        models: &["writer::cancel_vs_room"],
+    },
+    Bug {
         name: "memo_looks_twice",
         what: "the memo of the downstream crate looks and books in two critical sections",
         package: "downstream",

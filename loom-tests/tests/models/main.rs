@@ -11,6 +11,8 @@
 mod breaker;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "broadcast"))]
 mod broadcast;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "bus"))]
+mod bus;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "channel"))]
 mod channel;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "channel_close"))]
@@ -27,6 +29,8 @@ mod joiner;
 mod observe;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "oneshot"))]
 mod oneshot;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "owner"))]
+mod owner;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool"))]
 mod pool;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_board"))]
@@ -39,6 +43,8 @@ mod pool_subpools;
 mod pool_watch;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "resource"))]
+mod resource;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "schedule"))]
 mod schedule;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "scope"))]
@@ -55,6 +61,8 @@ mod time;
 mod waiter;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "watch"))]
 mod watch;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "writer"))]
+mod writer;
 
 use ironsys::Stop;
 use ironsys::sync::thread::{self, JoinHandle};
