@@ -1,9 +1,15 @@
 //! What a fallible stage does with an error: give one of these to [`Flow::on_error`](super::Flow::on_error).
 
+mod guarded;
+
+pub use guarded::{Diverting, Guarded, breaker};
+
 use super::cx::{At, Cx};
+use super::error::FlowCause;
 use super::raise::Raise;
 use super::stage::Halt;
 use crate::channel::Sender;
+use crate::context::{Cause, Stop};
 use crate::schedule::Backoff;
 use crate::sync::Ordering;
 
@@ -37,6 +43,8 @@ pub enum Failed<E> {
     Error(E),
     /// The reason is known elsewhere.
     Halt(Halt),
+    /// A channel that the policy needs is closed.
+    Closed(&'static str),
 }
 
 impl<E: Send + 'static> Failed<E> {
@@ -45,6 +53,10 @@ impl<E: Send + 'static> Failed<E> {
         match self {
             Failed::Error(error) => raise.error(at, error),
             Failed::Halt(halt) => halt,
+            Failed::Closed(why) => {
+                let cause = Cause::new(why.into(), std::panic::Location::caller());
+                raise.raise(at, Some(at.item), FlowCause::Stopped(Stop::Cancelled(cause)))
+            }
         }
     }
 }

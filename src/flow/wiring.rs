@@ -76,6 +76,11 @@ impl<'env> Wiring<'env> {
         self.pending = Some(name);
     }
 
+    /// A context for what stands before a boundary that is no link; whoever takes from it cancels it.
+    pub(super) fn child(&self) -> (Context, Canceller) {
+        self.ctx.with_cancel()
+    }
+
     /// Makes a link that ends in the segment which is being wired; the name is the boundary's. What
     /// stands before it runs under a context of its own, which the reader cancels when it is dropped.
     pub(super) fn link<T: Send + 'env>(

@@ -7,6 +7,8 @@
 
 mod board;
 mod buffer;
+mod by_key;
+mod conflate;
 mod intervals;
 mod linked;
 mod merge;

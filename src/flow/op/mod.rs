@@ -14,6 +14,7 @@ mod progress;
 mod quiet;
 mod sorted;
 mod take;
+mod tee;
 mod throttle;
 mod timeout;
 mod try_map;

@@ -7,9 +7,11 @@ mod fold;
 mod give;
 mod iter;
 mod order;
+mod route;
 
 pub use give::{Sent, WriteErrorOf};
 pub use iter::Items;
+pub use route::Routed;
 
 use super::cx::{At, Cx};
 use super::stage::{Halt, Pull, Step};
