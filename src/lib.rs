@@ -13,6 +13,7 @@
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
+//! | the same, in order for each key; or several on common threads | [`pool::KeyedPool`], [`pool::Subpools`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
