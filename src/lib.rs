@@ -13,6 +13,7 @@
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
+//! | the same, in order for each key; or several on common threads | [`pool::KeyedPool`], [`pool::Subpools`] |
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
 //! | a loop that goes round at a rate | [`schedule::Ticker`] |
 //! | to share what is dear to make: connections, clients | [`resource::ResourcePool`] |

@@ -216,10 +216,10 @@ impl Board {
         drop(old); // Locks the clock.
     }
 
-    /// So many workers could not be started.
-    pub(super) fn missed(&self, workers: usize) -> Resize {
-        // loom: unreached: a model always has a thread to give.
-        self.state.lock().sizer.missed(self.clock.now(), workers)
+    /// Of the workers that were to come, `missed` could not be started.
+    pub(super) fn came(&self, asked: usize, missed: usize) -> Option<Resize> {
+        let now = self.clock.now();
+        self.state.lock().sizer.came(now, asked, missed)
     }
 
     /// Takes no more jobs; what waits is still taken.

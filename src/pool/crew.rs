@@ -167,8 +167,7 @@ impl Crew {
                     None => missed += 1,
                 }
             }
-            if missed > 0 {
-                let resize = board.missed(missed);
+            if let Some(resize) = board.came(resize.to - resize.from, missed) {
                 panics::contain(|| log::info!("ironsys: pool `{name}`: {resize}"));
             }
         }
@@ -191,7 +190,7 @@ impl Crew {
 
     fn look_for_stuck(self: &Arc<Self>) {
         let Some(watch) = &self.watch else { return };
-        let (late, next) = watch.rung(self.ctx.clock().now());
+        let (late, next) = watch.rung(self.ctx.clock());
         for late in late {
             watch.report(&self.name, &late, self.ctx.registry());
             let Some(duty) = late.replace else { continue };

@@ -1,4 +1,4 @@
-//! Worker pools: a fixed number of threads over one bounded queue.
+//! Worker pools: a fixed number of threads, or one that adapts, over bounded queues.
 //!
 //! ```
 //! use ironsys::{Context, pool::Pool};
@@ -17,6 +17,14 @@
 //! that ends before its caller returns take a [`scope`](crate::scope()); for computing on all cores,
 //! [`cpu`](crate::cpu).
 //!
+//! | you want | use |
+//! |---|---|
+//! | as many workers as the load needs | [`Builder::workers`] with a range |
+//! | urgent jobs first, without starving the rest | [`Builder::order`] |
+//! | to hear of jobs that hang, and go on without them | [`Builder::heartbeat`], [`Builder::replace_stuck`] |
+//! | the jobs of one customer in order, of many in parallel | [`KeyedPool`] |
+//! | several pools on one number of threads | [`Subpools`] |
+//!
 //! What is promised, and tested:
 //! * every accepted job ends as done, failed, cancelled or handed back; nobody waits for ever;
 //! * a panic is the job's failure, not the worker's;
@@ -27,7 +35,7 @@
 //! job; `ticket` waits for it, `group` for several; `intake` is where it goes, a channel or, if the pool
 //! adapts or has an order, a `board`, with `order` and `size` to decide; `crew` is what the workers
 //! share, `staff` who they are, `worker` what one does, `watch` who takes too long; `report` is what
-//! can be seen of it.
+//! can be seen of it. `keyed` and `subpools` are built on a pool, with queues made of `lane`s.
 
 mod board;
 mod builder;

@@ -104,7 +104,10 @@ impl fmt::Display for Resize {
 /// most as many as there are. *Shrink* by each worker that was idle for `idle` in one piece. The two
 /// are far apart, a job that waits and a worker that has nothing to do, so the size does not swing.
 pub(super) struct Sizer {
+    /// Those that work, and those that are to come.
     size: usize,
+    /// Of these: not started yet. They may turn out not to come, so nobody leaves on their account.
+    coming: usize,
     bounds: Workers,
     patience: Duration,
     idle: Duration,
@@ -117,7 +120,16 @@ pub(super) struct Sizer {
 impl Sizer {
     pub(super) fn new(bounds: Workers, patience: Duration, idle: Duration) -> Self {
         let last = VecDeque::new();
-        Sizer { size: bounds.min, bounds, patience, idle, service: None, grown: None, last }
+        Sizer {
+            size: bounds.min,
+            coming: 0,
+            bounds,
+            patience,
+            idle,
+            service: None,
+            grown: None,
+            last,
+        }
     }
 
     pub(super) fn can_grow(&self) -> bool {
@@ -160,19 +172,23 @@ impl Sizer {
         let waited = now.saturating_duration_since(oldest);
         let service = self.service.map(|mean| Duration::from_nanos(mean as u64));
         self.grown = Some(now);
+        self.coming += to - self.size;
         Some(self.resize(now, to, Why::Wait { waited, depth, service }))
     }
 
-    /// A worker was idle for long enough: it ends, if more than the least are left.
+    /// A worker was idle for long enough: it ends, if the least are left without it.
     pub(super) fn shrink(&mut self, now: Instant) -> Option<Resize> {
-        let to = self.size - 1;
-        (self.size > self.bounds.min).then(|| self.resize(now, to, Why::Idle(self.idle)))
+        #[cfg(not(ironsys_bug = "retires_on_a_promise"))]
+        let spare = self.size - self.coming > self.bounds.min;
+        #[cfg(ironsys_bug = "retires_on_a_promise")]
+        let spare = self.size > self.bounds.min;
+        spare.then(|| self.resize(now, self.size - 1, Why::Idle(self.idle)))
     }
 
-    /// A worker that was to come could not be started.
-    pub(super) fn missed(&mut self, now: Instant, workers: usize) -> Resize {
-        // loom: unreached: a model always has a thread to give.
-        self.resize(now, self.size.saturating_sub(workers), Why::NoThread)
+    /// Of the workers that were to come, `missed` do not.
+    pub(super) fn came(&mut self, now: Instant, asked: usize, missed: usize) -> Option<Resize> {
+        self.coming -= asked;
+        (missed > 0).then(|| self.resize(now, self.size - missed, Why::NoThread))
     }
 
     pub(super) fn last(&self) -> Vec<Resize> {

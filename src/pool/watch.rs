@@ -7,7 +7,7 @@
 use crate::observe::{Registry, Tasks};
 use crate::panics;
 use crate::sync::{Arc, Mutex};
-use crate::time::Alarm;
+use crate::time::{Alarm, Clock};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -109,8 +109,9 @@ impl Watch {
     }
 
     /// A worker begins a job; returns for when to set the alarm.
-    pub(super) fn begin(&self, me: usize, worker: Option<u64>, now: Instant) -> Option<Instant> {
+    pub(super) fn begin(&self, me: usize, worker: Option<u64>, clock: &Clock) -> Option<Instant> {
         let mut state = self.state.lock();
+        let now = clock.now();
         state.next += 1;
         let number = state.next;
         let beat = Beat { number, since: now, worker, reported: false, replaced: false };
@@ -124,8 +125,9 @@ impl Watch {
     }
 
     /// The job at work gives a sign of life: its limit counts anew.
-    pub(super) fn beat(&self, me: usize, now: Instant) -> Option<Instant> {
+    pub(super) fn beat(&self, me: usize, clock: &Clock) -> Option<Instant> {
         let mut state = self.state.lock();
+        let now = clock.now(); // Not before an alarm that has rung.
         let beat = state.beats[me].as_mut()?;
         beat.since = now;
         beat.reported = false;
@@ -148,10 +150,11 @@ impl Watch {
     }
 
     /// The alarm has rung: who is late, and for when to set it again.
-    pub(super) fn rung(&self, now: Instant) -> (Vec<Late>, Option<Instant>) {
+    pub(super) fn rung(&self, clock: &Clock) -> (Vec<Late>, Option<Instant>) {
         let mut late = Vec::new();
         let mut next: Option<Instant> = None;
         let mut state = self.state.lock();
+        let now = clock.now();
         let State { beats, stuck, replacing, armed, over, .. } = &mut *state;
         for (worker, beat) in beats.iter_mut().enumerate() {
             let Some(beat) = beat.as_mut().filter(|beat| !beat.reported) else { continue };

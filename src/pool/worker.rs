@@ -139,7 +139,7 @@ impl Crew {
         mark: &mut Mark,
     ) -> bool {
         let Some(watch) = &self.watch else { return false };
-        let due = watch.begin(me, worker.map(TaskId::number), self.ctx.clock().now());
+        let due = watch.begin(me, worker.map(TaskId::number), self.ctx.clock());
         self.watch_until(watch, due);
         let result = catch_unwind(|| self.count(me, || job.run(&self.ctx, worker, mark)));
         let leaves = watch.end(me);
@@ -189,7 +189,7 @@ pub fn beat() {
     if let Some((crew, me)) = me
         && let Some(watch) = &crew.watch
     {
-        crew.watch_until(watch, watch.beat(me, crew.ctx.clock().now()));
+        crew.watch_until(watch, watch.beat(me, crew.ctx.clock()));
     }
 }
 

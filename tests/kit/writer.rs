@@ -270,7 +270,7 @@ fn dropping_joins_and_leaves_no_thread() {
     out.write(&ctx, "x").unwrap();
     drop(out);
     until(|| ctx.linked() == (0, 0));
-    assert!(cache.idle() == cache.len());
+    until(|| cache.idle() == cache.len()); // Its thread goes back to the cache a moment later.
     assert!(!sink.is_entered());
 }
 

@@ -23,8 +23,8 @@ fn an_idle_system_makes_no_wake_ups() {
     assert!(run.status.success() && text.contains("1 passed"), "{text}");
 }
 
-/// A pool of 8, 100 receivers on one channel, 1,000 deadlines with a hook. Does nothing in the
-/// process of the other tests.
+/// A pool of 8, one that has grown and shrunk, a watched one, 100 receivers on one channel, 1,000
+/// deadlines with a hook. Does nothing in the process of the other tests.
 #[test]
 fn measured_alone() {
     if env::var_os(ALONE).is_none() {
@@ -32,6 +32,15 @@ fn measured_alone() {
     }
     let (ctx, cancel) = Context::root();
     let pool = Pool::builder("idle").workers(8).context(&ctx).build().unwrap();
+    let adaptive = Pool::builder("adaptive").workers(1..=4).context(&ctx);
+    let adaptive = adaptive.patience(Duration::ZERO).keep_idle(Duration::ZERO).build().unwrap();
+    let limit = Duration::from_millis(20);
+    let watched = Pool::builder("watched").workers(1).context(&ctx).heartbeat(limit);
+    let watched = watched.replace_stuck(1).build().unwrap();
+    for _ in 0..100 {
+        adaptive.execute(&ctx, |_| thread::yield_now()).unwrap();
+        watched.execute(&ctx, |_| ()).unwrap();
+    }
     let (_tx, rx) = channel::bounded::<()>(1);
     let hooks: Vec<_> = (0..1000)
         .map(|i| ctx.with_timeout(Duration::from_secs(1000 + i)).on_stop(|_| ()))
@@ -42,6 +51,8 @@ fn measured_alone() {
         }
         until(|| rx.stats().blocked_receivers == 100);
         until(|| pool.stats().queue.blocked_receivers == 8);
+        until(|| adaptive.stats().workers == 1 && adaptive.stats().queue.blocked_receivers == 1);
+        until(|| watched.stats().queue.blocked_receivers == 1);
         // Until the last of them is parked, and has been for a moment.
         let before = loop {
             let before = switches();

@@ -15,6 +15,7 @@ mod map;
 mod observe;
 mod order;
 mod pool;
+mod pool_peers;
 mod scope;
 mod shutdown;
 mod stuck;

@@ -114,6 +114,11 @@ fn model(name: &str, body: impl Fn() + Send + Sync + 'static) {
     Model::new(name).bound(3).check(body);
 }
 
+/// A model of long paths: with two preemptions instead of three.
+fn small(name: &str, body: impl Fn() + Send + Sync + 'static) {
+    Model::new(name).bound(2).check(body);
+}
+
 /// A model with timed waits, the first two of which fire early or late.
 fn timed(name: &str) -> Model {
     Model::new(name).bound(3).choices(2)

@@ -1,9 +1,7 @@
 //! Pools with an order or a range: what is decided while a job, a worker or the end comes in between.
 
-use crate::{Count, SOON, join, model, spawn, timed};
+use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::pool::{Builder, JobOptions, Order, Pool, SubmitError, Submitter};
-use ironsys::time::VirtualClock;
-use ironsys::{Context, channel};
 use std::time::Duration;
 
 fn ordered(queue: usize) -> Pool {
@@ -26,7 +24,7 @@ fn assert_over(pool: &Submitter, accepted: u64) {
 /// Two jobs, of which the worker may take either first; both run.
 #[test]
 fn submit_vs_take() {
-    model("pool_board::submit_vs_take", || {
+    small("pool_board::submit_vs_take", || {
         let (ctx, _cancel) = Context::root();
         let pool = ordered(2);
         let low = pool.submit(&ctx, |_| 1).expect("there is room");
@@ -44,7 +42,7 @@ fn submit_vs_take() {
 /// A submit that waits for room, and is cancelled: accepted and run, or given back.
 #[test]
 fn full_vs_cancel() {
-    model("pool_board::full_vs_cancel", || {
+    small("pool_board::full_vs_cancel", || {
         let (ctx, _cancel) = Context::root();
         let (child, cancel) = ctx.with_cancel();
         let ran = Count::default();
@@ -72,7 +70,7 @@ fn full_vs_cancel() {
 /// A job submitted while the pool shuts down: refused and given back, or it ends.
 #[test]
 fn submit_vs_shutdown() {
-    model("pool_board::submit_vs_shutdown", || {
+    small("pool_board::submit_vs_shutdown", || {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pool = ordered(1);
@@ -95,7 +93,7 @@ fn submit_vs_shutdown() {
 /// Draining that is out of time hands back what did not run.
 #[test]
 fn drain_vs_deadline() {
-    timed("pool_board::drain_vs_deadline").check(|| {
+    timed("pool_board::drain_vs_deadline").bound(2).check(|| {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pool = ordered(2);
@@ -114,7 +112,7 @@ fn drain_vs_deadline() {
 /// The pool grows while it is drained: the new worker is joined, too.
 #[test]
 fn grow_vs_drain() {
-    model("pool_board::grow_vs_drain", || {
+    small("pool_board::grow_vs_drain", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let pool = adaptive(&ctx).patience(Duration::ZERO).build().expect("fine numbers");
@@ -134,7 +132,7 @@ fn grow_vs_drain() {
 /// The alarm rings while the only worker takes the job that it is about, or while it does not.
 #[test]
 fn alarm_vs_take() {
-    model("pool_board::alarm_vs_take", || {
+    small("pool_board::alarm_vs_take", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let pool = adaptive(&ctx).patience(SOON).build().expect("fine numbers");
@@ -155,13 +153,29 @@ fn alarm_vs_take() {
 /// A worker retires at the moment when a job comes: one that stays takes it.
 #[test]
 fn retire_vs_job() {
-    timed("pool_board::retire_vs_job").bound(2).check(|| {
+    small("pool_board::retire_vs_job", || {
+        let time = VirtualClock::new();
+        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let pool = adaptive(&ctx).patience(Duration::ZERO).keep_idle(SOON);
+        let pool = pool.build().expect("fine numbers");
+        for _ in 0..2 {
+            pool.execute(&ctx, |_| ()).expect("there is room"); // The second may make it grow.
+        }
+        time.advance(SOON);
+        assert_eq!(pool.submit(&ctx, |_| 7).expect("open").join(&ctx).expect("it runs"), 7);
+        drop(pool);
+    });
+}
+
+/// An idle worker waits for a job until it may retire.
+#[test]
+fn take_vs_deadline() {
+    timed("pool_board::take_vs_deadline").bound(1).check(|| {
         let (ctx, _cancel) = Context::root();
         let pool = adaptive(&ctx).patience(Duration::ZERO).keep_idle(SOON);
         let pool = pool.build().expect("fine numbers");
-        let tickets = [1, 2].map(|n| pool.submit(&ctx, move |_| n).expect("there is room"));
-        for (n, ticket) in tickets.into_iter().enumerate() {
-            assert_eq!(ticket.join(&ctx).expect("it runs"), n + 1);
+        for _ in 0..2 {
+            pool.execute(&ctx, |_| ()).expect("there is room");
         }
         assert_eq!(pool.submit(&ctx, |_| 7).expect("open").join(&ctx).expect("it runs"), 7);
         let submitter = pool.submitter();

@@ -1,6 +1,6 @@
 //! Keyed pools: turns, room, and the end.
 
-use crate::{Count, SOON, join, model, spawn, timed};
+use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::Context;
 use ironsys::pool::{KeyedPool, Pool, SubmitError};
 
@@ -12,7 +12,7 @@ fn keyed(ctx: &Context, keys: usize, workers: usize) -> KeyedPool {
 /// The last job of a key ends while another comes, on two workers: they never meet, none is lost.
 #[test]
 fn turn_ends_vs_submit() {
-    model("pool_keyed::turn_ends_vs_submit", || {
+    small("pool_keyed::turn_ends_vs_submit", || {
         let (ctx, _cancel) = Context::root();
         let inside = Count::default();
         let pool = keyed(&ctx, 1, 2);
@@ -39,7 +39,7 @@ fn turn_ends_vs_submit() {
 /// A submit that waits for another key to go, and is cancelled.
 #[test]
 fn key_room_vs_cancel() {
-    model("pool_keyed::key_room_vs_cancel", || {
+    small("pool_keyed::key_room_vs_cancel", || {
         let (ctx, _cancel) = Context::root();
         let (child, cancel) = ctx.with_cancel();
         let ran = Count::default();
@@ -64,7 +64,7 @@ fn key_room_vs_cancel() {
 /// A submit that waits for room in its key's queue, with a deadline.
 #[test]
 fn lane_room_vs_deadline() {
-    timed("pool_keyed::lane_room_vs_deadline").check(|| {
+    timed("pool_keyed::lane_room_vs_deadline").bound(2).check(|| {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pool = keyed(&ctx, 2, 1);
@@ -87,7 +87,7 @@ fn lane_room_vs_deadline() {
 /// A job submitted while the pool shuts down: refused and given back, or it ends.
 #[test]
 fn submit_vs_shutdown() {
-    timed("pool_keyed::submit_vs_shutdown").check(|| {
+    timed("pool_keyed::submit_vs_shutdown").bound(2).check(|| {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pool = keyed(&ctx, 1, 1);

@@ -1,6 +1,6 @@
 //! Subpools: turns and shares.
 
-use crate::{Count, SOON, join, model, spawn, timed};
+use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::Context;
 use ironsys::pool::{Pool, Share, SubmitError, Subpools};
 
@@ -16,7 +16,7 @@ fn two(ctx: &Context) -> Subpools {
 /// The thread is set free while the other subpool asks for it.
 #[test]
 fn turn_ends_vs_submit() {
-    model("pool_subpools::turn_ends_vs_submit", || {
+    small("pool_subpools::turn_ends_vs_submit", || {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pools = two(&ctx);
@@ -37,7 +37,7 @@ fn turn_ends_vs_submit() {
 /// A submit that waits for room, and is cancelled.
 #[test]
 fn room_vs_cancel() {
-    model("pool_subpools::room_vs_cancel", || {
+    small("pool_subpools::room_vs_cancel", || {
         let (ctx, _cancel) = Context::root();
         let (child, cancel) = ctx.with_cancel();
         let ran = Count::default();
@@ -63,7 +63,7 @@ fn room_vs_cancel() {
 /// A job that joins one of its own subpool runs it itself.
 #[test]
 fn joins_its_own() {
-    model("pool_subpools::joins_its_own", || {
+    small("pool_subpools::joins_its_own", || {
         let (ctx, _cancel) = Context::root();
         let pools = two(&ctx);
         let a = pools.get("a").expect("it is there");
@@ -81,7 +81,7 @@ fn joins_its_own() {
 /// Draining that is out of time hands back what did not run.
 #[test]
 fn drain_vs_deadline() {
-    timed("pool_subpools::drain_vs_deadline").check(|| {
+    timed("pool_subpools::drain_vs_deadline").bound(2).check(|| {
         let (ctx, _cancel) = Context::root();
         let ran = Count::default();
         let pools = two(&ctx);

@@ -1,6 +1,6 @@
 //! The time limit of jobs: a worker comes back while another takes its place.
 
-use crate::{SOON, model};
+use crate::{SOON, small};
 use ironsys::pool::{self, Pool};
 use ironsys::time::VirtualClock;
 use ironsys::{Context, channel};
@@ -19,7 +19,7 @@ fn clock() -> (VirtualClock, Context) {
 /// The limit is over while the job begins or ends: of two workers exactly one leaves.
 #[test]
 fn replacement_vs_end() {
-    model("pool_watch::replacement_vs_end", || {
+    small("pool_watch::replacement_vs_end", || {
         let (time, ctx) = clock();
         let pool = watched(&ctx, 1);
         let ticket = pool.submit(&ctx, |_| 7).expect("there is room");
@@ -38,7 +38,7 @@ fn replacement_vs_end() {
 /// A pool whose only worker is stuck goes on with another, and ends when both have ended.
 #[test]
 fn replacement_works() {
-    model("pool_watch::replacement_works", || {
+    small("pool_watch::replacement_works", || {
         let (time, ctx) = clock();
         let pool = watched(&ctx, 1);
         let (begun, has_begun) = channel::bounded(1);
@@ -60,7 +60,7 @@ fn replacement_works() {
 /// A sign of life while the alarm rings.
 #[test]
 fn beat_vs_alarm() {
-    model("pool_watch::beat_vs_alarm", || {
+    small("pool_watch::beat_vs_alarm", || {
         let (time, ctx) = clock();
         let pool = watched(&ctx, 0);
         let ticket = pool.submit(&ctx, |_| pool::beat()).expect("there is room");
