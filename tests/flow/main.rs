@@ -9,6 +9,7 @@ mod parallel;
 mod sinks;
 mod sources;
 mod timed;
+mod ways;
 mod windows;
 
 use ironsys::{Canceller, Context};

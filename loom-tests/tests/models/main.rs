@@ -22,6 +22,7 @@ mod context;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "cpu"))]
 mod cpu;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
+mod flow_ways;
 mod gate;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "joiner"))]
 mod joiner;

@@ -1,0 +1,61 @@
+//! Ways through a flow with state of their own: rules that change, a value that is taken back.
+
+use crate::{join, model, spawn};
+use ironsys::flow::{Flow, Router, Rules};
+use ironsys::testing::Model;
+use ironsys::{Context, channel};
+
+/// Rules are replaced while an item is routed: it goes by the old or the new ones, and once.
+#[test]
+fn route_vs_replace() {
+    model("flow_ways::route_vs_replace", || {
+        let (ctx, _cancel) = Context::root();
+        let ((old, old_out), (new, new_out)) = (channel::bounded(2), channel::bounded(2));
+        let router = Router::new(Rules::new().when("old", |_: &u8| true, &old)).expect("one name");
+        let replacing = spawn({
+            let router = router.clone();
+            move || router.replace(Rules::new().when("new", |n| *n == 1, &new)).expect("one name")
+        });
+        let routed = Flow::range(0..2).route_to(&ctx, &router).expect("nobody fails");
+        join(replacing);
+        assert_eq!(routed.count, 2);
+        let (old, new) = (old_out.drain(), new_out.drain());
+        // 0 matches no new rule: then it is dropped, and 1 meets the new rules, too.
+        let unmatched =
+            router.stats().iter().any(|rule| &*rule.name == "(unmatched)" && rule.routed == 1);
+        assert_eq!(old.len() + new.len() + usize::from(unmatched), 2, "{old:?} {new:?}");
+        assert!(new.is_empty() || new == [1]);
+    });
+}
+
+/// What is merged is taken back, or taken by the other side; nothing is lost between.
+#[test]
+fn merge_vs_take() {
+    model("flow_ways::merge_vs_take", || {
+        let (ctx, _cancel) = Context::root();
+        let sums = Flow::range(1..3u8).conflate(|n| n, |sum, n| sum + n);
+        assert_eq!(sums.fold(&ctx, 0, |all, sum| all + sum).expect("nobody fails"), 3);
+    });
+}
+
+/// The consumer has enough while the other side may be merging.
+#[test]
+fn merge_vs_enough() {
+    model("flow_ways::merge_vs_enough", || {
+        let (ctx, _cancel) = Context::root();
+        let sums = Flow::range(1..3u8).conflate(|n| n, |sum, n| sum + n);
+        let first = sums.take(1).fold(&ctx, 0, |all, sum| all + sum).expect("nobody fails");
+        assert!(first == 1 || first == 3);
+        assert_eq!(ctx.linked(), (0, 0));
+    });
+}
+
+/// Items of one key, one after the other, on the worker of that key.
+#[test]
+fn key_by_in_order() {
+    Model::new("flow_ways::key_by_in_order").bound(1).check(|| {
+        let (ctx, _cancel) = Context::root();
+        let flow = Flow::range(0..2u8).key_by(|_| 0u8).par_map(1, |n| n);
+        assert_eq!(flow.collect::<Vec<_>>(&ctx).expect("nobody fails"), [0, 1]);
+    });
+}
