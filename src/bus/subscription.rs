@@ -173,15 +173,19 @@ impl<M> Handler<M> {
         }
         panics::discard(self.thread.join());
         let undelivered = self.rx.drain();
-        let Counts { handled, panicked } = *self.counts.lock();
+        let Counts { handled, panicked } = self.counted();
         HandlerDrained { handled, panicked, undelivered }
+    }
+
+    fn counted(&self) -> Counts {
+        *self.counts.lock()
     }
 
     /// Returns the counts of the handler.
     #[must_use]
     pub fn stats(&self) -> HandlerStats {
         // The ends first: what ends in between then still counts as accepted.
-        let Counts { handled, panicked } = *self.counts.lock();
+        let Counts { handled, panicked } = self.counted();
         let queue = self.rx.stats();
         let Ledger { accepted, dropped, .. } = queue.ledger;
         let in_flight = accepted - dropped - handled - panicked;
