@@ -17,6 +17,8 @@ mod channel_close;
 mod context;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "cpu"))]
 mod cpu;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "flow"))]
+mod flow;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
 mod gate;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "joiner"))]

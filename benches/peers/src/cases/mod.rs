@@ -2,6 +2,7 @@
 
 mod cancel;
 mod channel;
+mod flow;
 mod pingpong;
 mod pool;
 mod rollup;
@@ -36,5 +37,8 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("pool_latency", "submitting one job until its result is there", pool::latency),
     ("semaphore_pair", "acquiring and releasing a free permit", semaphore::pair),
     ("semaphore_try_pair", "trying to acquire, and releasing, a free permit", semaphore::try_pair),
+    ("flow_chain_3_stages", "10 M numbers through three trivial stages on threads", flow::chain),
+    ("flow_par_map_2us", "2 us of work an item on two workers, in order", flow::par_map),
+    ("flow_one_more_operator", "one more map in a chain on one thread", flow::fused),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
