@@ -12,6 +12,7 @@
 //! | to hand messages from thread to thread, bounded | [`channel::bounded`] |
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
+//! | stages of work with threads between them, as one expression | [`flow::Flow`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
 //! | the same, in order for each key; or several on common threads | [`pool::KeyedPool`], [`pool::Subpools`] |
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |
