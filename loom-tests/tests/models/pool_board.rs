@@ -2,6 +2,8 @@
 
 use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::pool::{Builder, JobOptions, Order, Pool, SubmitError, Submitter};
+use ironsys::time::VirtualClock;
+use ironsys::{Context, channel};
 use std::time::Duration;
 
 fn ordered(queue: usize) -> Pool {
