@@ -125,6 +125,13 @@ impl Context {
         Context::over(Node::root(self.node.root.clone(), deadline), self.values.clone())
     }
 
+    /// A root of its own with this clock, registry and values, and no deadline: for work that others
+    /// will wait for.
+    pub(crate) fn detached(&self) -> (Context, Canceller) {
+        let node = Node::root(self.node.root.clone(), None);
+        (Context::over(node.clone(), self.values.clone()), Canceller::over(node))
+    }
+
     /// Makes a context that stops with either of the two.
     ///
     /// Clock and registry are `a`'s; values are looked up in `a` first. If `b` has another clock,

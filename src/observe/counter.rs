@@ -45,3 +45,9 @@ impl Counter {
         places + self.shared.load(Ordering::Relaxed)
     }
 }
+
+impl std::fmt::Debug for Counter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Counter").field(&self.sum()).finish()
+    }
+}

@@ -144,6 +144,23 @@ impl Backoff {
         self
     }
 
+    pub(crate) fn elapsed_limit(&self) -> Option<Duration> {
+        self.max_elapsed
+    }
+
+    /// Says in a few words what it does.
+    pub(crate) fn explain(&self) -> String {
+        let attempts = self.max_attempts.map(|n| format!("{n} attempts")).unwrap_or("again".into());
+        let shape = match self.shape {
+            Shape::Fixed => "each time",
+            Shape::Exponential { .. } => "exponentially",
+            Shape::Fibonacci => "by Fibonacci",
+            Shape::Decorrelated => "decorrelated",
+        };
+        let within = self.max_elapsed.map(|t| format!(", within {t:?}")).unwrap_or_default();
+        format!("{attempts}, {:?} {shape}{within}", self.first)
+    }
+
     /// Returns the delays from the beginning.
     #[must_use]
     pub fn delays(&self) -> Delays {

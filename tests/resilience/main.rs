@@ -4,6 +4,12 @@
 
 mod breaker;
 mod breaker_windows;
+mod budget;
+mod guards;
+mod hedge;
+mod policy;
+mod retry;
+mod single_flight;
 
 use ironsys::time::VirtualClock;
 use ironsys::{Canceller, Context};

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use ironsys::channel::{self, Receiver, Sender};
 use ironsys::limit::Semaphore;
 use ironsys::pool::Pool;
-use ironsys::resilience::{Breaker, CallError, Trip};
+use ironsys::resilience::{
+    Breaker, Bulkhead, CallError, Fallback, Policy, Retry, SingleFlight, Timeout, Trip,
+};
 use ironsys::threads::ThreadCache;
 use ironsys::{Context, Stop};
 
@@ -208,6 +210,64 @@ pub(crate) fn breaker(trip: resilience::Trip, n: u64, fails_at: u64) -> f64 {
                 Ok(i) | Err(CallError::Failed(i)) => i,
                 Err(_) => unreachable!("closed"),
             };
+        }
+    });
+    assert_eq!(all, resilience::sum(n));
+    each
+}
+
+/// Nanoseconds for a call that succeeds at once, under a retry.
+pub(crate) fn retry(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let retry = Retry::fixed(Duration::from_secs(1)).max_attempts(3);
+    let mut all = 0;
+    let each = ns_each(n, || {
+        for i in 0..n {
+            let call = |_: &Context| resilience::call(i, u64::MAX);
+            all += black_box(&retry).call(&ctx, call).expect("it succeeds");
+        }
+    });
+    assert_eq!((all, retry.stats().calls), (resilience::sum(n), n));
+    each
+}
+
+/// Nanoseconds for a shared call that nobody shares.
+pub(crate) fn single_flight_alone(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let flights = SingleFlight::<u64, u64, ()>::new();
+    let mut all = 0;
+    let each = ns_each(n, || {
+        for i in 0..n {
+            all += flights.call(&ctx, i % 1000, |_| Ok(black_box(i))).expect("it succeeds");
+        }
+    });
+    assert_eq!((all, flights.stats().made), (resilience::sum(n), n));
+    each
+}
+
+/// Microseconds from the end of a shared call until all who asked for it have its value.
+pub(crate) fn single_flight_hit(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let flights = SingleFlight::<u64, Instant, ()>::new();
+    resilience::hand_over(n, |round, call| {
+        flights.call(&ctx, round, |_| Ok(call())).expect("it succeeds")
+    })
+}
+
+/// Nanoseconds for a call under a fallback, a timeout, a bulkhead, a retry and a breaker.
+pub(crate) fn policy(n: u64) -> f64 {
+    let (ctx, _cancel) = Context::root();
+    let policy = Policy::new()
+        .fallback(Fallback::value(0))
+        .timeout(Timeout::new(Duration::from_secs(10)))
+        .bulkhead(&Bulkhead::builder("bench").build().expect("valid"))
+        .retry(Retry::fixed(Duration::from_secs(1)).max_attempts(3))
+        .breaker(&Breaker::builder("bench").build().expect("valid"));
+    let mut all = 0;
+    let each = ns_each(n, || {
+        for i in 0..n {
+            let call = |_: &Context| resilience::call(i, u64::MAX);
+            all += black_box(&policy).call(&ctx, call).expect("it succeeds");
         }
     });
     assert_eq!(all, resilience::sum(n));

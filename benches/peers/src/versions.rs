@@ -1,10 +1,12 @@
 //! Which version of each peer this binary was built with; `build.rs` reads them from Cargo.lock.
 
+pub(crate) const BACKON: &str = env!("PEER_BACKON");
 pub(crate) const CROSSBEAM_CHANNEL: &str = env!("PEER_CROSSBEAM_CHANNEL");
 pub(crate) const CROSSBEAM_UTILS: &str = env!("PEER_CROSSBEAM_UTILS");
 pub(crate) const FAILSAFE: &str = env!("PEER_FAILSAFE");
 pub(crate) const FLUME: &str = env!("PEER_FLUME");
 pub(crate) const KANAL: &str = env!("PEER_KANAL");
+pub(crate) const MOKA: &str = env!("PEER_MOKA");
 pub(crate) const OLYMPIPE_RS: &str = env!("PEER_OLYMPIPE_RS");
 pub(crate) const PARITER: &str = env!("PEER_PARITER");
 pub(crate) const PARKING_LOT: &str = env!("PEER_PARKING_LOT");

@@ -63,6 +63,12 @@ const BUGS: &[Bug] = &[
         models: &["breaker::stale_answer_vs_probe"],
     },
     Bug {
+        name: "stale_flight_is_joined",
+        what: "a shared call that everybody has left is joined",
+        package: OURS,
+        models: &["single_flight::join_vs_leave"],
+    },
+    Bug {
         name: "record_after_cancel",
         what: "a failing task cancels its siblings before it records why",
         package: OURS,

@@ -26,6 +26,10 @@ mod flow;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
 mod flow_ways;
 mod gate;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "guards"))]
+mod guards;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "hedge"))]
+mod hedge;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "joiner"))]
 mod joiner;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "observe"))]
@@ -56,6 +60,8 @@ mod scope;
 mod select;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "semaphore"))]
 mod semaphore;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "single_flight"))]
+mod single_flight;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "threads"))]
 mod threads;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "time"))]

@@ -134,6 +134,15 @@ impl Breaker {
         judge: impl FnOnce(&Result<T, E>) -> Answer,
         f: impl FnOnce(&Context) -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
+        self.guarded(ctx, judge, f)?.map_err(CallError::Failed)
+    }
+
+    pub(in crate::resilience) fn guarded<R, E>(
+        &self,
+        ctx: &Context,
+        judge: impl FnOnce(&R) -> Answer,
+        f: impl FnOnce(&Context) -> R,
+    ) -> Result<R, CallError<E>> {
         ctx.check()?;
         let pass = self.core.admit()?;
         let unwound = Unwound { core: &self.core, pass };
@@ -141,7 +150,12 @@ impl Breaker {
         let answer = judge(&out);
         std::mem::forget(unwound); // It came back.
         self.core.answer(pass, answer);
-        out.map_err(CallError::Failed)
+        Ok(out)
+    }
+
+    pub(in crate::resilience) fn explain(&self) -> String {
+        let trips: Vec<_> = self.core.config.trips.iter().map(ToString::to_string).collect();
+        format!("breaker `{}`: opens at {}", self.name(), trips.join(" or "))
     }
 
     /// Admits a call that is made elsewhere: the first of two steps, the second being the answer that
@@ -278,7 +292,7 @@ impl Drop for Unwound<'_> {
 }
 
 /// What an error means without anybody's opinion on it.
-pub(super) fn of_an_error(ctx: &Context) -> Answer {
+pub(in crate::resilience) fn of_an_error(ctx: &Context) -> Answer {
     if ctx.check().is_err_and(|stop| stop.is_cancelled()) {
         return Answer::Ignore;
     }

@@ -16,6 +16,8 @@ pub use builder::BreakerBuilder;
 pub use handle::{Admission, Breaker, BreakerStats, WindowStats};
 pub use trip::Trip;
 
+pub(super) use handle::of_an_error;
+
 use crate::sync::Arc;
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! When a breaker opens: a rule, as a value.
 
 use crate::error::BuildError;
+use std::fmt;
 use std::time::Duration;
 
 /// A rule by which a [`Breaker`](super::Breaker) opens. It looks at the calls that failed or, with
@@ -93,6 +94,17 @@ impl Trip {
                 wrong("has a ratio that is not above 0 and at most 1")
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Trip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.slow { "slow calls" } else { "failures" };
+        match self.kind {
+            Kind::Consecutive(n) => write!(f, "{n} {what} in a row"),
+            Kind::Last { calls, ratio } => write!(f, "{ratio} {what} of the last {calls}"),
+            Kind::Within { time, ratio } => write!(f, "{ratio} {what} within {time:?}"),
         }
     }
 }

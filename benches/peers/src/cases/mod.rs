@@ -44,5 +44,13 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("flow_chain_3_stages", "10 M numbers through three trivial stages on threads", flow::chain),
     ("flow_par_map_2us", "2 us of work an item on two workers, in order", flow::par_map),
     ("flow_one_more_operator", "one more map in a chain on one thread", flow::fused),
+    ("retry_ok", "a call that succeeds at once, under a retry", resilience::retry),
+    ("single_flight_alone", "a shared call that nobody shares", resilience::flight_alone),
+    (
+        "single_flight_hit",
+        "from the end of a call to the last of 4 callers",
+        resilience::flight_hit,
+    ),
+    ("policy_of_5", "a call under five guards", resilience::policy),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
