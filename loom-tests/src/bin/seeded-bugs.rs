@@ -61,6 +61,16 @@ const BUGS: &[Bug] = &[
         what: "a breaker counts an answer of an older state",
         package: OURS,
         models: &["breaker::stale_answer_vs_probe"],
+        name: "lost_turn",
+        what: "a cancelled call forgets that its turn at a rate limit had come",
+        package: OURS,
+        models: &["rate::turn_vs_cancel"],
+    },
+    Bug {
+        name: "plan_torn",
+        what: "a rate limit's plan is published without marking that it changes",
+        package: OURS,
+        models: &["rate::take_vs_new_stretch", "rate::take_vs_rate"],
     },
     Bug {
         name: "record_after_cancel",

@@ -9,6 +9,8 @@
 
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "breaker"))]
 mod breaker;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "admission"))]
+mod admission;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "broadcast"))]
 mod broadcast;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "bus"))]
@@ -44,6 +46,8 @@ mod pool_keyed;
 mod pool_subpools;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_watch"))]
 mod pool_watch;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rate"))]
+mod rate;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "resource"))]

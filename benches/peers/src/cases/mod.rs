@@ -3,6 +3,7 @@
 mod cancel;
 mod channel;
 mod flow;
+mod limit;
 mod pingpong;
 mod pool;
 pub(crate) mod resilience;
@@ -44,5 +45,9 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("flow_chain_3_stages", "10 M numbers through three trivial stages on threads", flow::chain),
     ("flow_par_map_2us", "2 us of work an item on two workers, in order", flow::par_map),
     ("flow_one_more_operator", "one more map in a chain on one thread", flow::fused),
+    ("limit_check", "a check that passes, on one thread", limit::check),
+    ("limit_check_2threads", "the same limit checked by two threads", limit::check_2),
+    ("limit_keyed_10k", "a check that passes, of one of 10,000 keys", limit::keyed),
+    ("limit_keyed_10k_2threads", "the same table checked by two threads", limit::keyed_2),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
