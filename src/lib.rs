@@ -11,8 +11,10 @@
 //! | the first answer, a quorum, whatever works | [`scope::first_ok`], [`scope::quorum`], [`scope::best_effort`] |
 //! | to hand messages from thread to thread, bounded | [`channel::bounded`] |
 //! | the first of several operations | [`select!`] |
-//! | at most so many at once | [`limit::Semaphore`] |
 //! | stages of work with threads between them, as one expression | [`flow::Flow`] |
+//! | at most so many at once | [`limit::Semaphore`], as many as it bears: [`limit::AdaptiveLimit`] |
+//! | so many in a time, each user so many | [`limit::TokenBucket`] and its like, [`limit::Keyed`] |
+//! | short waits under overload | [`limit::Admission`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
 //! | the same, in order for each key; or several on common threads | [`pool::KeyedPool`], [`pool::Subpools`] |
 //! | work at times: intervals, dates, cron | [`schedule::Scheduler`] |

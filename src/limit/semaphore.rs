@@ -84,9 +84,18 @@ impl Semaphore {
         Semaphore::make(Some(name.into().into()), permits)
     }
 
-    fn make(name: Option<Arc<str>>, permits: usize) -> Self {
+    pub(super) fn make(name: Option<Arc<str>>, permits: usize) -> Self {
         let line = Mutex::new(Line::new(permits));
         Semaphore { shared: Arc::new(Shared { line, name, _leak: LeakTrack::new() }) }
+    }
+
+    /// Whether there is no other handle, and so no permit and nobody who waits.
+    pub(super) fn is_only_handle(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
+    }
+
+    pub(super) fn name(&self) -> Option<Arc<str>> {
+        self.shared.name.clone()
     }
 
     /// Acquires `permits` permits together, waiting in line if need be. 0 permits are granted at

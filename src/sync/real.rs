@@ -5,13 +5,19 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 pub use parking_lot::MutexGuard;
-pub use std::sync::atomic::fence;
 
 #[cfg(feature = "chaos")]
 use super::chaos::point;
 #[cfg(not(feature = "chaos"))]
 #[inline(always)]
 fn point() {}
+
+/// An atomic fence on the seam.
+#[inline]
+pub fn fence(order: super::Ordering) {
+    point();
+    std::sync::atomic::fence(order);
+}
 
 /// A lock without poisoning: a panic in its critical section leaves it unlocked.
 #[derive(Debug, Default)]

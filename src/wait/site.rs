@@ -17,6 +17,8 @@ pub enum WaitKind {
     Select,
     /// Permits of a semaphore.
     Permit,
+    /// A turn at a rate limit.
+    Rate,
     /// The end of a task or job.
     Join,
     /// A point in time.
@@ -34,6 +36,7 @@ impl fmt::Display for WaitKind {
             WaitKind::Recv => "recv",
             WaitKind::Select => "select",
             WaitKind::Permit => "permit",
+            WaitKind::Rate => "rate",
             WaitKind::Join => "join",
             WaitKind::Sleep => "sleep",
             WaitKind::Stopped => "stopped",

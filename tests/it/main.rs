@@ -2,10 +2,13 @@
 //!
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
+mod adaptive;
 mod broadcast;
 mod channel;
 mod context;
+mod keyed;
 mod oneshot;
+mod rate;
 mod select;
 mod semaphore;
 mod time;

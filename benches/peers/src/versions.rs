@@ -5,6 +5,7 @@ pub(crate) const CROSSBEAM_CHANNEL: &str = env!("PEER_CROSSBEAM_CHANNEL");
 pub(crate) const CROSSBEAM_UTILS: &str = env!("PEER_CROSSBEAM_UTILS");
 pub(crate) const FAILSAFE: &str = env!("PEER_FAILSAFE");
 pub(crate) const FLUME: &str = env!("PEER_FLUME");
+pub(crate) const GOVERNOR: &str = env!("PEER_GOVERNOR");
 pub(crate) const KANAL: &str = env!("PEER_KANAL");
 pub(crate) const MOKA: &str = env!("PEER_MOKA");
 pub(crate) const OLYMPIPE_RS: &str = env!("PEER_OLYMPIPE_RS");

@@ -63,6 +63,18 @@ const BUGS: &[Bug] = &[
         models: &["breaker::stale_answer_vs_probe"],
     },
     Bug {
+        name: "lost_turn",
+        what: "a cancelled call forgets that its turn at a rate limit had come",
+        package: OURS,
+        models: &["rate::turn_vs_cancel"],
+    },
+    Bug {
+        name: "plan_torn",
+        what: "a rate limit's plan is published without marking that it changes",
+        package: OURS,
+        models: &["rate::take_vs_new_stretch", "rate::take_vs_rate"],
+    },
+    Bug {
         name: "stale_flight_is_joined",
         what: "a shared call that everybody has left is joined",
         package: OURS,

@@ -7,6 +7,8 @@
 //! A build with a planted bug (`seeded-bugs`) has only the rooms whose models look for it.
 #![cfg_attr(ironsys_bug_in, allow(dead_code, unused_imports))]
 
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "admission"))]
+mod admission;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "breaker"))]
 mod breaker;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "broadcast"))]
@@ -48,6 +50,8 @@ mod pool_keyed;
 mod pool_subpools;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "pool_watch"))]
 mod pool_watch;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rate"))]
+mod rate;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "rendezvous"))]
 mod rendezvous;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "resource"))]

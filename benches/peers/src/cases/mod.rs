@@ -3,6 +3,7 @@
 mod cancel;
 mod channel;
 mod flow;
+mod limit;
 mod pingpong;
 mod pool;
 pub(crate) mod resilience;
@@ -52,5 +53,9 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
         resilience::flight_hit,
     ),
     ("policy_of_5", "a call under five guards", resilience::policy),
+    ("limit_check", "a check that passes, on one thread", limit::check),
+    ("limit_check_2threads", "the same limit checked by two threads", limit::check_2),
+    ("limit_keyed_10k", "a check that passes, of one of 10,000 keys", limit::keyed),
+    ("limit_keyed_10k_2threads", "the same table checked by two threads", limit::keyed_2),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];

@@ -13,7 +13,7 @@ const NAME: &str = "parking_lot Mutex and Condvar";
 pub(crate) fn pair(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(2_000_000);
     Ok(Case::new("semaphore_pair", "ns/pair", || ours::semaphore(n))
-        .peer(NAME, versions::PARKING_LOT, Bar::None, || by_hand(n))
+        .peer(NAME, versions::PARKING_LOT, Bar::AtMost(1.0), || by_hand(n))
         .limit("two compare-and-swaps", || limits::two_cas(n))
         .measure(settings))
 }
@@ -21,7 +21,7 @@ pub(crate) fn pair(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
 pub(crate) fn try_pair(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(2_000_000);
     Ok(Case::new("semaphore_try_pair", "ns/pair", || ours::semaphore_try(n))
-        .peer(NAME, versions::PARKING_LOT, Bar::None, || by_hand(n))
+        .peer(NAME, versions::PARKING_LOT, Bar::AtMost(1.0), || by_hand(n))
         .limit("two compare-and-swaps", || limits::two_cas(n))
         .measure(settings))
 }
