@@ -1,6 +1,6 @@
 //! Flows: nothing is lost between two threads, and whatever ends a run ends all of it.
 
-use crate::{Count, SOON, join, model, spawn, timed};
+use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::flow::{Flow, FlowError, Monitor, Never, Par};
 use ironsys::sync::InjectedPanic;
 use ironsys::testing::Model;
@@ -9,7 +9,7 @@ use ironsys::{Context, channel};
 /// An item and the end, through a link of one place.
 #[test]
 fn link() {
-    model("flow::link", || {
+    small("flow::link", || {
         let (ctx, _cancel) = Context::root();
         let out: Result<Vec<u32>, FlowError<Never>> = Flow::range(0..2).buffer(1).collect(&ctx);
         assert_eq!(out.expect("nobody stops it"), [0, 1]);
@@ -19,7 +19,7 @@ fn link() {
 /// A writer that keeps items back gives them before the reader starves.
 #[test]
 fn chunks() {
-    model("flow::chunks", || {
+    small("flow::chunks", || {
         let (ctx, _cancel) = Context::root();
         let monitor = Monitor::new();
         let flow = Flow::range(0..3u32).buffer(8).monitor(&monitor);
@@ -32,7 +32,7 @@ fn chunks() {
 /// A hand-over without a place.
 #[test]
 fn rendezvous() {
-    model("flow::rendezvous", || {
+    small("flow::rendezvous", || {
         let (ctx, _cancel) = Context::root();
         let out = Flow::range(0..2u32).buffer(0).count(&ctx);
         assert_eq!(out.expect("nobody stops it"), 2);
@@ -42,7 +42,7 @@ fn rendezvous() {
 /// The reader goes while the writer waits for room.
 #[test]
 fn reader_gone_vs_writer_blocked() {
-    model("flow::reader_gone_vs_writer_blocked", || {
+    small("flow::reader_gone_vs_writer_blocked", || {
         let (ctx, _cancel) = Context::root();
         let monitor = Monitor::new();
         let flow = Flow::range(0..3u32).buffer(1).monitor(&monitor);
@@ -56,7 +56,7 @@ fn reader_gone_vs_writer_blocked() {
 /// A source that waits for a message is stopped by the end of the flow, and has taken nothing more.
 #[test]
 fn early_end_vs_blocked_source() {
-    model("flow::early_end_vs_blocked_source", || {
+    small("flow::early_end_vs_blocked_source", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(2);
         tx.try_send(1).expect("there is room");
@@ -70,7 +70,7 @@ fn early_end_vs_blocked_source() {
 /// A message on its way to a source that waits.
 #[test]
 fn receiver_vs_send() {
-    model("flow::receiver_vs_send", || {
+    small("flow::receiver_vs_send", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         let sender = spawn({
@@ -86,7 +86,7 @@ fn receiver_vs_send() {
 /// An error, and a sibling that ends because of it.
 #[test]
 fn error_vs_cancel() {
-    model("flow::error_vs_cancel", || {
+    small("flow::error_vs_cancel", || {
         let (ctx, _cancel) = Context::root();
         let error = Flow::range(0..2u32)
             .try_map(|n| if n == 0 { Ok(n) } else { Err("first") })
@@ -100,7 +100,7 @@ fn error_vs_cancel() {
 /// The sink fails while its source, a generator, waits to be stopped: whose error counts?
 #[test]
 fn first_error_wins() {
-    model("flow::first_error_wins", || {
+    small("flow::first_error_wins", || {
         let (ctx, _cancel) = Context::root();
         let mut first = true;
         let source = Flow::generate(|ctx: &Context| {
@@ -118,7 +118,7 @@ fn first_error_wins() {
 /// A run is cancelled at any moment: either it is done, or it says that it was stopped. Never half.
 #[test]
 fn cancel() {
-    model("flow::cancel", || {
+    crowd("flow::cancel").check(|| {
         let (ctx, cancel) = Context::root();
         let canceller = spawn(move || cancel.cancel());
         match Flow::range(0..2u32).buffer(1).count(&ctx) {
@@ -145,7 +145,7 @@ fn deadline() {
 /// A panic is known before anything that it makes others do.
 #[test]
 fn panic() {
-    model("flow::panic", || {
+    small("flow::panic", || {
         let (ctx, _cancel) = Context::root();
         let error = Flow::range(0..2u32)
             .map(|n| if n == 1 { std::panic::resume_unwind(Box::new(InjectedPanic)) } else { n })
@@ -180,7 +180,7 @@ fn par_map_order() {
 /// One worker and a window of one: every hand-over waits.
 #[test]
 fn par_map_window() {
-    model("flow::par_map_window", || {
+    small("flow::par_map_window", || {
         let (ctx, _cancel) = Context::root();
         let flow = Flow::range(0..2u32).par_map(Par::workers(1).window(1), |n| n * 2);
         assert_eq!(flow.collect::<Vec<_>>(&ctx).expect("nobody stops it"), [0, 2]);
@@ -190,7 +190,7 @@ fn par_map_window() {
 /// The reader goes while workers are at work.
 #[test]
 fn par_map_early_end() {
-    model("flow::par_map_early_end", || {
+    crowd("flow::par_map_early_end").check(|| {
         let (ctx, _cancel) = Context::root();
         let monitor = Monitor::new();
         let flow = Flow::range(0..3u32).par_map(Par::workers(1).window(2), |n| n).monitor(&monitor);
@@ -245,7 +245,7 @@ fn par_reduce() {
     });
 }
 
-/// A model with more threads: fewer preemptions.
+/// A model with more threads, or longer paths: fewer preemptions.
 fn crowd(name: &str) -> Model {
-    Model::new(name).bound(2)
+    Model::new(name).bound(1)
 }
