@@ -61,6 +61,8 @@ const BUGS: &[Bug] = &[
         what: "a breaker counts an answer of an older state",
         package: OURS,
         models: &["breaker::stale_answer_vs_probe"],
+    },
+    Bug {
         name: "lost_turn",
         what: "a cancelled call forgets that its turn at a rate limit had come",
         package: OURS,

@@ -7,10 +7,10 @@
 //! A build with a planted bug (`seeded-bugs`) has only the rooms whose models look for it.
 #![cfg_attr(ironsys_bug_in, allow(dead_code, unused_imports))]
 
-#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "breaker"))]
-mod breaker;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "admission"))]
 mod admission;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "breaker"))]
+mod breaker;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "broadcast"))]
 mod broadcast;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "bus"))]
