@@ -19,7 +19,7 @@ impl From<std::num::ParseIntError> for Oops {
 #[test]
 fn errors_are_converted_and_carry_stage_and_index() {
     let (ctx, _cancel) = root();
-    let even = |n: u32| if n % 2 == 0 { Ok(n) } else { Err(Oops::Odd(n)) };
+    let even = |n: u32| if n.is_multiple_of(2) { Ok(n) } else { Err(Oops::Odd(n)) };
     for (words, stage, item) in
         [(vec!["2", "4", "x"], "parse", 2), (vec!["2", "3", "4"], "even", 1)]
     {

@@ -21,6 +21,8 @@ mod channel_close;
 mod context;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "cpu"))]
 mod cpu;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "flow"))]
+mod flow;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
 mod flow_ways;
 mod gate;

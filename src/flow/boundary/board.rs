@@ -10,11 +10,11 @@ use super::super::monitor::LinkMeter;
 use super::super::stage::{Halt, Pull, Step};
 use crate::context::{Canceller, Op};
 use crate::panics;
-use crate::sync::{Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, SpinPlace};
+use crate::sync::{self, Arc, AtomicBool, LeakTrack, MODEL, Mutex, Ordering, SpinPlace};
 use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Board<U> {
     /// Guards the runs and who waits for them.
@@ -112,12 +112,19 @@ pub(super) struct Worker<U: Send> {
     items: usize,
     out: VecDeque<U>,
     finished: bool,
+    /// When results were handed over last.
+    since: Option<Instant>,
 }
+
+/// How long results are kept back while the reader waits for them.
+const KEPT_BACK: Duration = Duration::from_micros(100);
+/// How many results apart the clock is looked at for that.
+const LOOK_EVERY: usize = 4;
 
 impl<U: Send> Worker<U> {
     /// One of the workers the board was made for.
     pub(super) fn new(board: Arc<Board<U>>) -> Self {
-        Worker { board, first: 0, items: 0, out: VecDeque::new(), finished: false }
+        Worker { board, first: 0, items: 0, out: VecDeque::new(), finished: false, since: None }
     }
 
     /// Keeps the result of an item, the next of its run; none if there is nothing to yield for it.
@@ -130,11 +137,20 @@ impl<U: Send> Worker<U> {
         self.out.extend(out);
     }
 
-    /// Whether the reader waits for results.
+    /// Whether the reader has waited for results so long that those of half a run will do. Runs are
+    /// short as far as the pace of the items tells; this is for those that turn out not to be.
     #[inline]
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&mut self) -> bool {
         // Relaxed: see `Board::with`.
-        self.board.hungry.load(Ordering::Relaxed)
+        (MODEL || self.items.is_multiple_of(LOOK_EVERY))
+            && self.board.hungry.load(Ordering::Relaxed)
+            && self.is_late()
+    }
+
+    #[cold]
+    fn is_late(&mut self) -> bool {
+        let now = if MODEL { return true } else { sync::time::now() };
+        now.saturating_duration_since(*self.since.get_or_insert(now)) > KEPT_BACK
     }
 
     /// Hands the results over. Never waits.
@@ -145,6 +161,7 @@ impl<U: Send> Worker<U> {
         }
         let out = std::mem::take(&mut self.out);
         let first = self.first;
+        self.since = None;
         let late = self.board.with(|state, wakes| {
             state.accepted += out.len() as u64;
             if state.gone {

@@ -11,8 +11,8 @@ pub(super) struct Claim {
     since: Option<Instant>,
 }
 
-/// The work in one run.
-const TARGET: Duration = Duration::from_micros(64);
+/// The work in one run: a wake-up at its end is a small part of it.
+const TARGET: Duration = Duration::from_micros(100);
 const MAX: usize = 1024;
 /// A run is at most so many times as long as the one before: the first say little.
 const GROWTH: usize = 8;
@@ -20,10 +20,16 @@ const GROWTH: usize = 8;
 impl Claim {
     /// How many to take now.
     pub(super) fn size(&self) -> usize {
-        self.size.max(1)
+        // A model has no clock to go by, and looks at runs that can be split.
+        self.size.max(if MODEL { 2 } else { 1 })
     }
 
-    /// A run of `count` items begins.
+    /// Whether `left` items are so much work that it pays to wake another reader for half of them.
+    pub(super) fn is_worth_sharing(&self, left: usize) -> bool {
+        left > self.size / 4
+    }
+
+    /// A run begins.
     pub(super) fn begin(&mut self) {
         if !MODEL {
             self.since = Some(sync::time::now());

@@ -168,7 +168,11 @@ impl<T: Send> Pull for Reader<T> {
         cx.check()?;
         if let Some(item) = self.run.pop_front() {
             self.next += 1;
-            if self.claim.is_some() && !self.run.is_empty() && self.link.is_hungry() {
+            if let Some((claim, _)) = &self.claim
+                && !self.run.is_empty()
+                && self.link.is_hungry()
+                && claim.is_worth_sharing(self.run.len())
+            {
                 self.share();
             }
             return Ok(Step::Item(item));

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod channel;
+mod flow;
 mod pingpong;
 mod pool;
 pub(crate) mod resilience;
@@ -40,5 +41,8 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("breaker_closed", "a call through a closed breaker, 5 failures in a row", resilience::breaker),
     ("breaker_window", "the same, half of the last 100 calls", resilience::window),
     ("breaker_failures", "the same, with one failing call of 64", resilience::failures),
+    ("flow_chain_3_stages", "10 M numbers through three trivial stages on threads", flow::chain),
+    ("flow_par_map_2us", "2 us of work an item on two workers, in order", flow::par_map),
+    ("flow_one_more_operator", "one more map in a chain on one thread", flow::fused),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
