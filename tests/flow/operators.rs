@@ -27,7 +27,7 @@ macro_rules! operators {
                 let (ctx, _cancel) = root();
                 let $flow = Flow::of(0..100u32).map(|n| if n == 5 { throw("five") } else { n });
                 let error = $op.count(&ctx).unwrap_err();
-                assert_eq!(error.panicked().map(|p| p.message()), Some("five".into()));
+                assert_eq!(error.panicked().map(|p| p.message()), Some("five"));
                 assert_eq!((error.stage(), error.item()), ("map", Some(5)));
             }
 

@@ -110,7 +110,7 @@ fn workers_by_key_fail_end_and_refuse_as_others_do() {
         .par_map(2, |n| if n == 50 { throw("fifty") } else { n })
         .count(&ctx)
         .unwrap_err();
-    assert_eq!(error.panicked().map(|p| p.message()), Some("fifty".into()));
+    assert_eq!(error.panicked().map(|p| p.message()), Some("fifty"));
     let error = Flow::of(0..9u32).key_by(|_| -> u8 { throw("key") }).par_map(2, |n| n);
     let error = error.count(&ctx).unwrap_err();
     assert_eq!((error.stage(), error.item()), ("key_by", Some(0)));
@@ -159,7 +159,7 @@ fn splitting_hands_back_what_finds_its_output_closed() {
     assert_eq!((split.count, split.undelivered), (2, Some(("1".into(), 30))));
     assert_eq!(a_out.drain(), [1, 2]);
     let error = Flow::of([1]).split_to(&ctx, &[a], |_| 7).unwrap_err();
-    assert_eq!(error.panicked().map(|p| p.message()), Some("there is no output 7, only 1".into()));
+    assert_eq!(error.panicked().map(|p| p.message()), Some("there is no output 7, only 1"));
 }
 
 fn drained(outputs: &[&Receiver<u32>]) -> Vec<Vec<u32>> {

@@ -36,8 +36,14 @@ fn parked_vs_end() {
         scope::options()
             .limit(1)
             .run(&ctx, |s| {
-                s.spawn(|_| Ok::<_, Oops>(ran.add(1))).join(&ctx)?;
-                let _ = s.spawn(|_| Ok(ran.add(1)));
+                let task = || {
+                    s.spawn(|_| {
+                        ran.add(1);
+                        Ok::<_, Oops>(())
+                    })
+                };
+                task().join(&ctx)?;
+                drop(task());
                 Ok(())
             })
             .expect("nobody fails");
