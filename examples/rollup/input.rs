@@ -89,8 +89,6 @@ impl Read for Counted<'_> {
 }
 
 pub(crate) struct Block {
-    /// Blocks are numbered through all sources, so that they can be put in order again.
-    pub(crate) index: u64,
     /// Index of the source.
     pub(crate) source: usize,
     pub(crate) text: Vec<u8>,
@@ -106,7 +104,6 @@ pub(crate) struct Reader<'a> {
     pub(crate) free: Receiver<Vec<u8>>,
     pub(crate) blocks: Sender<Block>,
     pub(crate) progress: &'a Progress,
-    pub(crate) next_index: u64,
 }
 
 /// The other end of a channel is gone or the context is stopped: no more reading, and no error.
@@ -114,7 +111,7 @@ struct Ended;
 
 impl Reader<'_> {
     /// Reads all sources, or until the context is stopped.
-    pub(crate) fn run(mut self, sources: &[Source]) {
+    pub(crate) fn run(self, sources: &[Source]) {
         for (source, from) in sources.iter().enumerate() {
             if self.cut(source, from).is_err() {
                 return;
@@ -123,7 +120,7 @@ impl Reader<'_> {
     }
 
     /// Cuts one source into blocks.
-    fn cut(&mut self, source: usize, from: &Source) -> Result<(), Ended> {
+    fn cut(&self, source: usize, from: &Source) -> Result<(), Ended> {
         let mut text = self.take_free()?;
         let (mut reader, gzipped) = match from.open(self.progress) {
             Ok(opened) => opened,
@@ -170,14 +167,12 @@ impl Reader<'_> {
     }
 
     fn send(
-        &mut self,
+        &self,
         source: usize,
         text: Vec<u8>,
         spoiled: Option<Reason>,
         fault: Option<String>,
     ) -> Result<(), Ended> {
-        let block = Block { index: self.next_index, source, text, spoiled, fault };
-        self.next_index += 1;
-        self.blocks.send(self.ctx, block).map_err(|_| Ended)
+        self.blocks.send(self.ctx, Block { source, text, spoiled, fault }).map_err(|_| Ended)
     }
 }

@@ -1,6 +1,6 @@
 //! rollup: totals of access logs, by client, status, day and path.
 //!
-//! A batch job built from a scope, three channels and a context: see `pipeline` for its shape. It uses
+//! A batch job as a flow: see `pipeline` for its shape. It uses
 //! all cores, keeps its memory bounded whatever the input, counts what it cannot read instead of
 //! dropping it, and stops within 100 ms of Ctrl-C. Run it without arguments to see it work on a log
 //! that it makes up itself:

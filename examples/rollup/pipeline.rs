@@ -1,26 +1,15 @@
-//! The job itself: one reader, a parser per core, one recorder, and a ring of buffers.
+//! The job itself, as a flow: blocks of lines are read, parsed on every core, and recorded in order.
 //!
-//! ```text
-//!            blocks              parsed
-//!   reader ----------> parsers ----------> recorder
-//!      ^                  (locals, merged      |
-//!      |                   when all is read)   |
-//!      +---------------------------------------+
-//!                  free buffers
-//! ```
-//!
-//! There is a fixed number of buffers, so memory is bounded and a slow stage slows down the others.
-//! Blocks are parsed in any order; the recorder puts them back in order and frees a buffer only then,
-//! so what it holds back is bounded, too. Each channel has room for all buffers, so only a stage
-//! without input waits, and there is always one with input: no deadlock.
+//! There is a fixed number of buffers, so memory is bounded and a slow stage slows down the others: the
+//! reader waits for a free one, and the last stage frees it.
 
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
-use ironsys::channel::{self, Receiver, Sender};
-use ironsys::{Context, Stop, scope};
+use ironsys::flow::{Flow, FlowError};
+use ironsys::{Context, Stop, channel, scope};
 
 use crate::input::{BLOCK, Block, Reader, Source};
 use crate::line::{self, first_line};
@@ -57,60 +46,51 @@ pub(crate) fn run(
     let buffers = 2 * cores + 2;
     let (free_tx, free) = channel::bounded(buffers);
     let (blocks_tx, blocks) = channel::bounded(buffers);
-    let (parsed_tx, parsed) = channel::bounded(buffers);
+    let (totals_tx, totals) = channel::bounded(cores);
     for _ in 0..buffers {
         let _ = free_tx.try_send(Vec::with_capacity(BLOCK)); // there is room for all
     }
+    for _ in 0..cores {
+        let _ = totals_tx.try_send(Totals::with_room(room / cores));
+    }
+    let mut recorder = Recorder::new(ctx, sources, bad, progress);
     scope(ctx, |s| {
-        let _ = s.named("reader").spawn(move |ctx| {
-            Reader { ctx, free, blocks: blocks_tx, progress, next_index: 0 }.run(sources);
+        s.named("reader").execute(move |ctx| {
+            Reader { ctx, free, blocks: blocks_tx, progress }.run(sources);
             Ok(())
         });
-        let mut parsers = Vec::new();
-        for _ in 0..cores {
-            let (blocks, parsed_tx) = (blocks.clone(), parsed_tx.clone());
-            parsers.push(
-                s.named("parser")
-                    .spawn(move |ctx| parse_blocks(ctx, &blocks, &parsed_tx, room / cores)),
-            );
-        }
-        drop((blocks, parsed_tx)); // now only tasks hold ends, so a channel closes with the last one
-        let recorder = s
-            .named("recorder")
-            .spawn(move |ctx| Recorder::new(ctx, sources, bad, progress).run(&parsed, &free_tx));
-        let mut totals = Totals::default();
-        for parser in parsers {
-            totals.merge(parser.join(s.ctx())?);
-        }
-        Ok((totals, recorder.join(s.ctx())?))
-    })
+        Flow::receiver(blocks)
+            .par_map(cores, |block| {
+                // A worker takes any of the totals, and puts them back: there is one for each worker.
+                let mut totals = totals.try_recv().unwrap_or_default();
+                let parsed = parse(block, &mut totals);
+                let _ = totals_tx.try_send(totals);
+                parsed
+            })
+            .named("parse")
+            .try_for_each(s.ctx(), |parsed| {
+                recorder.record(&parsed)?;
+                let _ = free_tx.try_send(parsed.block.text); // the reader may have ended
+                Ok(())
+            })
+            .map_err(FlowError::into_error)
+    })?;
+    let mut all = Totals::default();
+    totals.drain().into_iter().for_each(|totals| all.merge(totals));
+    Ok((all, recorder.finish()))
 }
 
-/// The task of a parser: counts until there are no more blocks, or the context is stopped.
-fn parse_blocks(
-    ctx: &Context,
-    blocks: &Receiver<Block>,
-    done: &Sender<Parsed>,
-    room: usize,
-) -> Result<Totals, Error> {
-    let mut totals = Totals::with_room(room);
-    for block in blocks.iter(ctx) {
-        let (mut lines, mut bad) = (0, Vec::new());
-        let text = &block.text;
-        let mut start = 0;
-        while start < text.len() {
-            let line = first_line(&text[start..]);
-            match line::parse(line) {
-                Ok(line) if block.spoiled.is_none() => totals.add(&line),
-                _ => bad.push(start as u32),
-            }
-            lines += 1;
-            start += line.len() + 1;
+/// Counts the lines of a block that parse, and notes those that do not.
+fn parse(block: Block, totals: &mut Totals) -> Parsed {
+    let (mut lines, mut bad, mut start) = (0, Vec::new(), 0);
+    while start < block.text.len() {
+        let line = first_line(&block.text[start..]);
+        match line::parse(line) {
+            Ok(line) if block.spoiled.is_none() => totals.add(&line),
+            _ => bad.push(start as u32),
         }
-        if done.send(ctx, Parsed { block, lines, bad }).is_err() {
-            break;
-        }
+        lines += 1;
+        start += line.len() + 1;
     }
-    ctx.check()?;
-    Ok(totals)
+    Parsed { block, lines, bad }
 }

@@ -1,14 +1,9 @@
 //! Takes note of what does not go into the totals: lines, bad lines, and sources that failed.
-//!
-//! Blocks arrive as the parsers finish them. They are put back in order here, which makes the number
-//! of a line a matter of counting.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use ironsys::Context;
-use ironsys::channel::{Receiver, Sender};
 use memchr::memchr_iter;
 
 use crate::input::{Source, TOO_LONG};
@@ -62,23 +57,8 @@ impl<'a> Recorder<'a> {
         Recorder { ctx, sources, bad, tallies, journal: Journal::default(), progress }
     }
 
-    /// The task of the recorder.
-    pub(crate) fn run(
-        mut self,
-        parsed: &Receiver<Parsed>,
-        free: &Sender<Vec<u8>>,
-    ) -> Result<Journal, Error> {
-        let mut early = BTreeMap::new();
-        let mut next = 0;
-        for parsed in parsed.iter(self.ctx) {
-            early.insert(parsed.block.index, parsed);
-            while let Some(parsed) = early.remove(&next) {
-                next += 1;
-                self.record(&parsed)?;
-                let _ = free.try_send(parsed.block.text); // the reader may have ended
-            }
-        }
-        self.ctx.check()?;
+    /// What there is to say in the end.
+    pub(crate) fn finish(mut self) -> Journal {
         for (source, tally) in self.sources.iter().zip(&self.tallies) {
             self.journal.lines += tally.lines;
             self.journal.bad += tally.bad;
@@ -90,11 +70,11 @@ impl<'a> Recorder<'a> {
                 self.journal.errors.push(format!("{source}: not an access log: no line parses"));
             }
         }
-        Ok(self.journal)
+        self.journal
     }
 
     /// Takes note of the next block in order.
-    fn record(&mut self, Parsed { block, lines, bad }: &Parsed) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, Parsed { block, lines, bad }: &Parsed) -> Result<(), Error> {
         let source = &self.sources[block.source];
         let tally = &mut self.tallies[block.source];
         let (mut number, mut at) = (tally.lines + 1, 0);
