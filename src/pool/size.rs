@@ -178,10 +178,7 @@ impl Sizer {
 
     /// A worker was idle for long enough: it ends, if the least are left without it.
     pub(super) fn shrink(&mut self, now: Instant) -> Option<Resize> {
-        #[cfg(not(ironsys_bug = "retires_on_a_promise"))]
         let spare = self.size - self.coming > self.bounds.min;
-        #[cfg(ironsys_bug = "retires_on_a_promise")]
-        let spare = self.size > self.bounds.min;
         spare.then(|| self.resize(now, self.size - 1, Why::Idle(self.idle)))
     }
 
@@ -208,3 +205,24 @@ impl Sizer {
 
 /// How many changes are remembered.
 const REMEMBERED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::VirtualClock;
+
+    /// Found by loom: two retire on account of one that is to come, and that one does not.
+    #[test]
+    fn nobody_leaves_on_account_of_a_worker_still_to_come() {
+        let now = VirtualClock::new().now();
+        let mut sizer = Sizer::new(Workers::from(1..=2), Duration::ZERO, Duration::ZERO);
+        assert!(sizer.grow(now, now, 1).is_some());
+        assert!(sizer.came(now, 1, 0).is_none());
+        assert!(sizer.shrink(now).is_some(), "one of two");
+        assert!(sizer.grow(now, now, 1).is_some());
+        assert!(sizer.shrink(now).is_none(), "the other may not come");
+        let resize = sizer.came(now, 1, 1).unwrap();
+        assert_eq!((resize.from, resize.to, resize.why), (2, 1, Why::NoThread));
+        assert!(sizer.shrink(now).is_none() && sizer.can_grow());
+    }
+}

@@ -135,12 +135,6 @@ const BUGS: &[Bug] = &[
         models: &["writer::cancel_vs_room"],
     },
     Bug {
-        name: "retires_on_a_promise",
-        what: "a worker of an adaptive pool leaves on account of one that is still to come",
-        package: OURS,
-        models: &["pool_board::retire_vs_job"],
-    },
-    Bug {
         name: "memo_looks_twice",
         what: "the memo of the downstream crate looks and books in two critical sections",
         package: "downstream",

@@ -1,9 +1,10 @@
 //! Pools with an order or a range: what is decided while a job, a worker or the end comes in between.
 
 use crate::{Count, SOON, join, small, spawn, timed};
+use ironsys::Context;
 use ironsys::pool::{Builder, JobOptions, Order, Pool, SubmitError, Submitter};
+use ironsys::testing::Model;
 use ironsys::time::VirtualClock;
-use ironsys::{Context, channel};
 use std::time::Duration;
 
 fn ordered(queue: usize) -> Pool {
@@ -138,15 +139,14 @@ fn alarm_vs_take() {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let pool = adaptive(&ctx).patience(SOON).build().expect("fine numbers");
-        let (go, gone) = channel::bounded::<()>(1);
-        let held = pool.submit(&ctx, move |job| drop(gone.recv(job))).expect("there is room");
-        let other = pool.submit(&ctx, |_| 7).expect("there is room");
+        let ran = Count::default();
+        for _ in 0..2 {
+            let ran = ran.clone();
+            pool.execute(&ctx, move |_| ran.add(1)).expect("there is room");
+        }
         time.advance(SOON);
-        drop(go);
-        held.join(&ctx).expect("it runs");
-        assert_eq!(other.join(&ctx).expect("it runs"), 7);
         let submitter = pool.submitter();
-        drop(pool);
+        assert_eq!((pool.drain(&ctx).done, ran.get()), (2, 2));
         assert_over(&submitter, 2);
         assert_eq!(time.pending(), 0);
     });
@@ -155,7 +155,7 @@ fn alarm_vs_take() {
 /// A worker retires at the moment when a job comes: one that stays takes it.
 #[test]
 fn retire_vs_job() {
-    small("pool_board::retire_vs_job", || {
+    Model::new("pool_board::retire_vs_job").bound(1).check(|| {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let pool = adaptive(&ctx).patience(Duration::ZERO).keep_idle(SOON);

@@ -3,6 +3,7 @@
 use crate::{Count, SOON, join, small, spawn, timed};
 use ironsys::Context;
 use ironsys::pool::{KeyedPool, Pool, SubmitError};
+use ironsys::testing::Model;
 
 fn keyed(ctx: &Context, keys: usize, workers: usize) -> KeyedPool {
     let threads = Pool::builder("p").workers(workers).context(ctx);
@@ -12,21 +13,17 @@ fn keyed(ctx: &Context, keys: usize, workers: usize) -> KeyedPool {
 /// The last job of a key ends while another comes, on two workers: they never meet, none is lost.
 #[test]
 fn turn_ends_vs_submit() {
-    small("pool_keyed::turn_ends_vs_submit", || {
+    Model::new("pool_keyed::turn_ends_vs_submit").bound(1).check(|| {
         let (ctx, _cancel) = Context::root();
         let inside = Count::default();
         let pool = keyed(&ctx, 1, 2);
-        let mut tickets = Vec::new();
         for _ in 0..2 {
             let inside = inside.clone();
             let job = move |_: &Context| {
                 assert_eq!(inside.enter(), 0);
                 inside.leave();
             };
-            tickets.push(pool.submit(&ctx, &1, job).expect("there is room"));
-        }
-        for ticket in tickets {
-            ticket.join(&ctx).expect("it runs");
+            pool.execute(&ctx, &1, job).expect("there is room");
         }
         let submitter = pool.submitter();
         assert_eq!(pool.drain(&ctx).done, 2);
