@@ -13,6 +13,7 @@
 //! | the first of several operations | [`select!`] |
 //! | at most so many at once | [`limit::Semaphore`] |
 //! | jobs from many callers on a few threads | [`pool::Pool`] |
+//! | state that lives long, in one thread's hands at a time | [`session::Manager`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
@@ -97,6 +98,8 @@ pub mod pool;
 pub mod schedule;
 pub mod scope;
 pub mod threads;
+
+pub mod session;
 
 #[cfg(feature = "testing")]
 pub mod testing;

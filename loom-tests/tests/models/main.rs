@@ -35,6 +35,8 @@ mod scope;
 mod select;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "semaphore"))]
 mod semaphore;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "session"))]
+mod session;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "threads"))]
 mod threads;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "time"))]

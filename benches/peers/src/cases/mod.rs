@@ -7,6 +7,7 @@ mod pool;
 mod rollup;
 mod scope;
 mod semaphore;
+pub(crate) mod session;
 
 use std::error::Error;
 
@@ -36,5 +37,12 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("pool_latency", "submitting one job until its result is there", pool::latency),
     ("semaphore_pair", "acquiring and releasing a free permit", semaphore::pair),
     ("semaphore_try_pair", "trying to acquire, and releasing, a free permit", semaphore::try_pair),
+    ("session_tell", "two senders to 1,000 sessions", session::tell),
+    ("session_ask", "a question and its answer, two shards", session::ask),
+    ("session_ask_caller_runs", "the same, run by the asker", session::ask_inline),
+    ("session_start", "starting a session, until a million have", session::start),
+    ("session_zipf_1m", "two senders to a million sessions, Zipf", session::zipf),
+    ("session_idle_bytes", "memory of an idle session", session::idle),
+    ("session_ask_p99_beside_a_sleeper", "p99 of an ask while one handler sleeps", session::stuck),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
