@@ -64,6 +64,8 @@ mod scope;
 mod select;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "semaphore"))]
 mod semaphore;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "session"))]
+mod session;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "single_flight"))]
 mod single_flight;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "threads"))]
