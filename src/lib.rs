@@ -30,6 +30,7 @@
 //! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
+//! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
@@ -83,7 +84,7 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `full` all of it.
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `full` all of it.
 //!
 //! # What it is not
 //!
@@ -119,6 +120,8 @@ pub mod writer;
 pub mod flow;
 pub mod resilience;
 
+#[cfg(feature = "durable")]
+pub mod durable;
 pub mod session;
 
 #[cfg(feature = "testing")]

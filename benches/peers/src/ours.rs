@@ -274,6 +274,8 @@ pub(crate) fn policy(n: u64) -> f64 {
     });
     assert_eq!(all, resilience::sum(n));
     each
+}
+
 // ===== sessions =====
 
 /// A counter of 64 bytes.

@@ -146,6 +146,12 @@ const BUGS: &[Bug] = &[
         package: "downstream",
         models: &["two_callers_compute_once"],
     },
+    Bug {
+        name: "no_next_leader",
+        what: "a leader that is back tells nobody to lead who still waits",
+        package: OURS,
+        models: &["durable::append_vs_append", "durable::cancel_vs_lead"],
+    },
 ];
 
 /// A model that needs longer has gone astray.

@@ -23,6 +23,8 @@ mod channel_close;
 mod context;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "cpu"))]
 mod cpu;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "durable"))]
+mod durable;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "flow"))]
 mod flow;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]

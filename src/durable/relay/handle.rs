@@ -1,0 +1,124 @@
+//! The handle of a relay that runs.
+
+use super::publisher::Publisher;
+use super::run::{RelayError, RelayStats, Run};
+use crate::channel::Watcher;
+use crate::context::{Canceller, Context};
+use crate::error::BuildError;
+use crate::pool::{JoinError, Pool, Ticket};
+use std::fmt;
+
+/// A thread that sends the events of an outbox to a broker.
+///
+/// At least once: an event is acked when the broker has it; after a crash, or when the broker went
+/// away, what was not answered is sent again. While the broker is down nothing is held in memory but
+/// the window; the outbox takes what comes.
+///
+/// Dropping it stops the thread, wherever it is, and joins it; what is unanswered is sent again by the
+/// next relay of the same name.
+///
+/// ```
+/// use ironsys::{Context, durable::{Event, Outbox}};
+/// use std::sync::mpsc;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let (ctx, _cancel) = Context::root();
+/// let outbox = Outbox::open(dir.path())?;
+/// let (tx, broker) = mpsc::channel();
+/// let publish = move |_: &Context, event: &Event| {
+///     tx.send(event.body.clone()).unwrap();
+///     Ok(())
+/// };
+/// let relay = outbox.relay(publish).start(&ctx)?;
+/// outbox.append(&ctx, b"paid")?;
+/// assert_eq!(broker.recv()?, b"paid");
+/// let report = relay.drain(&ctx);
+/// assert_eq!((report.stats.ledger.done, outbox.len()), (1, 0));
+/// # Ok(()) }
+/// ```
+pub struct Relay {
+    pool: Option<Pool>,
+    intake: Canceller,
+    job: Option<Ticket<Result<(), RelayError>>>,
+    stats: Watcher<RelayStats>,
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RelayReport {
+    /// What it did. What is in flight stays in the outbox.
+    pub stats: RelayStats,
+    /// Why it ended before everything was sent.
+    pub error: Option<RelayError>,
+}
+
+impl Relay {
+    pub(super) fn start<P: Publisher>(
+        ctx: &Context,
+        name: String,
+        mut run: Run<P>,
+        stats: Watcher<RelayStats>,
+    ) -> Result<Self, BuildError> {
+        let pool = Pool::builder(name).workers(1).queue(1).context(ctx).build()?;
+        let (intake_ctx, intake) = ctx.with_cancel();
+        let job = pool.try_submit(move |ctx| {
+            let intake = Context::merge(ctx, &intake_ctx);
+            run.run(ctx, &intake)
+        });
+        Ok(Relay { pool: Some(pool), intake, job: job.ok(), stats })
+    }
+
+    /// Sends everything that is in the outbox, and ends. What is appended meanwhile may be sent or
+    /// stay.
+    ///
+    /// # Cancellation
+    /// The relay stops where it is, and is joined; what is left stays in the outbox.
+    #[track_caller]
+    pub fn drain(mut self, ctx: &Context) -> RelayReport {
+        self.intake.cancel_with("the relay drains");
+        self.end(ctx)
+    }
+
+    fn end(&mut self, ctx: &Context) -> RelayReport {
+        if let Some(pool) = self.pool.take() {
+            drop(pool.drain(ctx));
+        }
+        let (ended, _cancel) = Context::root();
+        let error = match self.job.take().map(|job| job.join(&ended)) {
+            Some(Ok(result)) => result.err(),
+            Some(Err(JoinError::Panicked(panic))) => {
+                Some(RelayError::Panicked(panic.message().to_owned()))
+            }
+            Some(Err(JoinError::Stopped(stop) | JoinError::Cancelled(stop))) => {
+                Some(RelayError::Stopped(stop))
+            }
+            _ => None,
+        };
+        RelayReport { stats: self.stats(), error }
+    }
+
+    /// Returns whether it has ended: an error stopped it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.job.as_ref().is_none_or(Ticket::is_finished)
+    }
+
+    /// Returns its counts.
+    #[must_use]
+    pub fn stats(&self) -> RelayStats {
+        *self.stats.get()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        drop(self.pool.take()); // Cancels and joins.
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
