@@ -25,6 +25,7 @@
 //! | one write for the items of many callers | [`writer::Batcher`] |
 //! | everybody who asked to get the messages of a topic | [`bus::Bus`] |
 //! | one thread that owns something nobody else may touch | [`owner::Owner`] |
+//! | state that lives long, in one thread's hands at a time | [`session::Manager`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
@@ -117,6 +118,8 @@ pub mod writer;
 
 pub mod flow;
 pub mod resilience;
+
+pub mod session;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -191,6 +191,11 @@ impl<T> Answer<T> {
         ctx.block(Site::new(WaitKind::Recv, None), &mut Recv { shared: &self.shared })?
     }
 
+    /// Spins a little until the reply is gone, sent or dropped. A hint: look under the lock.
+    pub(crate) fn spin(&self) -> bool {
+        crate::sync::spin(|| Arc::strong_count(&self.shared) == 1)
+    }
+
     /// Takes the answer if it is there.
     ///
     /// # Errors

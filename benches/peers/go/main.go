@@ -75,10 +75,50 @@ func errgroup(tasks, limit int) func(n int) error {
 	}
 }
 
+// sessionTell sends n numbers from two goroutines to 1,000, each with a channel of 64.
+func sessionTell(n int) error {
+	const sessions = 1000
+	var total atomic.Int64
+	var all, senders sync.WaitGroup
+	inboxes := make([]chan uint64, sessions)
+	for i := range inboxes {
+		inbox := make(chan uint64, 64)
+		inboxes[i] = inbox
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			var count int64
+			for m := range inbox {
+				count += int64(m)
+			}
+			total.Add(count)
+		}()
+	}
+	for s := 0; s < 2; s++ {
+		senders.Add(1)
+		go func(s int) {
+			defer senders.Done()
+			for i := 0; i < n/2; i++ {
+				inboxes[(i+s*sessions/2)%sessions] <- 1
+			}
+		}(s)
+	}
+	senders.Wait()
+	for _, inbox := range inboxes {
+		close(inbox)
+	}
+	all.Wait()
+	if total.Load() != int64(n/2*2) {
+		return fmt.Errorf("%d counted, not %d", total.Load(), n)
+	}
+	return nil
+}
+
 var cases = map[string]func(n int) error{
 	"errgroup_64_limit8":   errgroup(64, 8),
 	"errgroup_1000_limit2": errgroup(1000, 2),
 	"errgroup_1000_limit8": errgroup(1000, 8),
+	"session_tell":         sessionTell,
 }
 
 func main() {

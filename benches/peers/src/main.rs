@@ -2,6 +2,7 @@
 //!
 //! `README.md` in this folder says what the columns mean and what each case needs.
 
+mod actors;
 mod allocs;
 mod cases;
 mod go;

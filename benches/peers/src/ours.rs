@@ -1,21 +1,23 @@
 //! Our side of each case, and nothing else: the one file that knows the API of ironsys.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ironsys::channel::{self, Receiver, Sender};
+use ironsys::channel::{self, Receiver, Reply, Sender};
 use ironsys::limit::Semaphore;
 use ironsys::pool::Pool;
 use ironsys::resilience::{
     Breaker, Bulkhead, CallError, Fallback, Policy, Retry, SingleFlight, Timeout, Trip,
 };
+use ironsys::session::{Cx, Manager, Session};
 use ironsys::threads::ThreadCache;
 use ironsys::{Context, Stop};
 
-use crate::cases::resilience;
+use crate::cases::{resilience, session};
 use crate::harness::{ns_each, us_each};
 use crate::tally::Tally;
 use crate::wires::Wire;
@@ -272,4 +274,188 @@ pub(crate) fn policy(n: u64) -> f64 {
     });
     assert_eq!(all, resilience::sum(n));
     each
+// ===== sessions =====
+
+/// A counter of 64 bytes.
+struct Counter {
+    count: u64,
+    _rest: [u64; 7],
+}
+
+enum Cmd {
+    Add(u64),
+    Report,
+    Get(Reply<u64>),
+    Sleep(Duration),
+}
+
+impl Session for Counter {
+    type Id = u64;
+    type Msg = Cmd;
+    type Error = Infallible;
+
+    fn start(_: &u64, _: &mut Cx<'_, Self>) -> Result<Self, Infallible> {
+        Ok(Counter { count: 0, _rest: [0; 7] })
+    }
+
+    fn handle(&mut self, cmd: Cmd, _: &mut Cx<'_, Self>) -> Result<(), Infallible> {
+        match cmd {
+            Cmd::Add(n) => self.count += n,
+            Cmd::Report => {
+                session::TALLY.fetch_add(std::mem::take(&mut self.count), Ordering::AcqRel);
+            }
+            Cmd::Get(reply) => drop(reply.send(self.count)),
+            Cmd::Sleep(time) => thread::sleep(time),
+        }
+        Ok(())
+    }
+}
+
+fn counters() -> Manager<Counter> {
+    Manager::builder("counters").sharded(2).mailbox(64).build().expect("fine numbers")
+}
+
+/// Nanoseconds for each of `n` messages from two threads to `sessions`, by their ids.
+pub(crate) fn session_tell(n: u64, sessions: u64) -> f64 {
+    let manager = counters();
+    let (ctx, _cancel) = Context::root();
+    for id in 0..sessions {
+        manager.get_or_start(&ctx, &id).expect("it starts");
+    }
+    ns_each(n, || {
+        thread::scope(|s| {
+            for sender in 0..2 {
+                let (manager, ctx) = (&manager, &ctx);
+                s.spawn(move || {
+                    for i in 0..n / 2 {
+                        let id = (i + sender * sessions / 2) % sessions;
+                        manager.tell(ctx, &id, Cmd::Add(1)).expect("it lives");
+                    }
+                });
+            }
+        });
+        for id in 0..sessions {
+            manager.tell(&ctx, &id, Cmd::Report).expect("it lives");
+        }
+        session::await_tally(n / 2 * 2);
+    })
+}
+
+pub(crate) fn session_ask(n: u64, inline: bool) -> f64 {
+    let manager = Manager::<Counter>::builder("counters").sharded(2).caller_runs(inline);
+    let manager = manager.build().expect("fine numbers");
+    let (ctx, _cancel) = Context::root();
+    let counter = manager.get_or_start(&ctx, &1).expect("it starts");
+    ns_each(n, || {
+        for _ in 0..n {
+            counter.ask(&ctx, Cmd::Get).expect("it answers");
+        }
+    })
+}
+
+/// Nanoseconds for each of `n` sessions started, until all have.
+pub(crate) fn session_start(n: u64) -> f64 {
+    let manager = counters();
+    ns_each(n, || {
+        for id in 0..n {
+            manager.try_get_or_start(&id).expect("the manager is open");
+        }
+        while manager.live() < n as usize {
+            thread::yield_now();
+        }
+    })
+}
+
+/// A manager with many sessions, and draws from a Zipf distribution with exponent 1.
+pub(crate) struct Zipf {
+    manager: Manager<Counter>,
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    pub(crate) fn new(sessions: u64) -> Self {
+        let manager = counters();
+        for id in 0..sessions {
+            manager.try_get_or_start(&id).expect("the manager is open");
+        }
+        let mut sum = 0.0;
+        let weigh = |rank: u64| {
+            sum += 1.0 / (rank + 1) as f64;
+            sum
+        };
+        Zipf { manager, sums: (0..sessions).map(weigh).collect() }
+    }
+
+    fn draws(&self, n: u64, mut seed: u64) -> Vec<u64> {
+        let whole = self.sums.last().copied().expect("there are sessions");
+        let draw = |_| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let at = (seed >> 11) as f64 / (1_u64 << 53) as f64 * whole;
+            self.sums.partition_point(|sum| *sum < at) as u64
+        };
+        (0..n).map(draw).collect()
+    }
+
+    /// Nanoseconds for each of `n` messages from two threads.
+    pub(crate) fn tell(&self, n: u64) -> f64 {
+        let (ctx, _cancel) = Context::root();
+        let draws = [1, 2].map(|seed| self.draws(n / 2, seed * 0x9E37_79B9_7F4A_7C15));
+        let handled = || self.manager.loads().iter().map(|shard| shard.handled).sum::<u64>();
+        let before = handled();
+        ns_each(n, || {
+            thread::scope(|s| {
+                for draws in &draws {
+                    let ctx = &ctx;
+                    s.spawn(move || {
+                        for id in draws {
+                            self.manager.tell(ctx, id, Cmd::Add(1)).expect("it lives");
+                        }
+                    });
+                }
+            });
+            while handled() < before + n / 2 * 2 {
+                thread::yield_now();
+            }
+        })
+    }
+}
+
+/// Bytes for each of `n` sessions, all started and told something once, over the 64 of their state.
+pub(crate) fn session_idle(n: u64) -> f64 {
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
+        pages.expect("a number of pages") * 4096.0
+    };
+    let manager = counters();
+    let (ctx, _cancel) = Context::root();
+    let before = resident();
+    for id in 0..n {
+        manager.tell(&ctx, &id, Cmd::Add(1)).expect("the manager is open");
+    }
+    while manager.stats().ledger.done < n {
+        thread::yield_now();
+    }
+    (resident() - before) / n as f64 - 64.0
+}
+
+/// While one of 200 sessions sleeps, the others are asked in turn: the 99th percentile in microseconds.
+pub(crate) fn session_stuck(sleep: Duration) -> f64 {
+    let manager = counters();
+    let (ctx, _cancel) = Context::root();
+    for id in 0..200 {
+        manager.get_or_start(&ctx, &id).expect("it starts");
+    }
+    manager.tell(&ctx, &0, Cmd::Sleep(sleep)).expect("it lives");
+    let (begun, mut waits) = (Instant::now(), Vec::new());
+    while begun.elapsed() < sleep {
+        let id = 1 + waits.len() as u64 % 199;
+        let asked = Instant::now();
+        manager.ask(&ctx, &id, Cmd::Get).expect("it answers");
+        waits.push(asked.elapsed());
+    }
+    waits.sort_unstable();
+    waits[waits.len() * 99 / 100].as_secs_f64() * 1e6
 }

@@ -1,19 +1,23 @@
 //! Which version of each peer this binary was built with; `build.rs` reads them from Cargo.lock.
 
 pub(crate) const BACKON: &str = env!("PEER_BACKON");
+pub(crate) const ACTIX: &str = env!("PEER_ACTIX");
 pub(crate) const CROSSBEAM_CHANNEL: &str = env!("PEER_CROSSBEAM_CHANNEL");
 pub(crate) const CROSSBEAM_UTILS: &str = env!("PEER_CROSSBEAM_UTILS");
 pub(crate) const FAILSAFE: &str = env!("PEER_FAILSAFE");
 pub(crate) const FLUME: &str = env!("PEER_FLUME");
 pub(crate) const GOVERNOR: &str = env!("PEER_GOVERNOR");
+pub(crate) const KAMEO: &str = env!("PEER_KAMEO");
 pub(crate) const KANAL: &str = env!("PEER_KANAL");
 pub(crate) const MOKA: &str = env!("PEER_MOKA");
 pub(crate) const OLYMPIPE_RS: &str = env!("PEER_OLYMPIPE_RS");
 pub(crate) const PARITER: &str = env!("PEER_PARITER");
 pub(crate) const PARKING_LOT: &str = env!("PEER_PARKING_LOT");
+pub(crate) const RACTOR: &str = env!("PEER_RACTOR");
 pub(crate) const RAYON: &str = env!("PEER_RAYON");
 pub(crate) const RECLOSER: &str = env!("PEER_RECLOSER");
 pub(crate) const RUSTY_POOL: &str = env!("PEER_RUSTY_POOL");
 pub(crate) const THREADPOOL: &str = env!("PEER_THREADPOOL");
+pub(crate) const XTRA: &str = env!("PEER_XTRA");
 /// std has the version of the compiler.
 pub(crate) const STD: &str = env!("PEER_RUSTC");

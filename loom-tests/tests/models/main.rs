@@ -66,6 +66,8 @@ mod select;
 mod semaphore;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "single_flight"))]
 mod single_flight;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "session"))]
+mod session;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "threads"))]
 mod threads;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "time"))]

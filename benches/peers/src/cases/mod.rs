@@ -10,6 +10,7 @@ pub(crate) mod resilience;
 mod rollup;
 mod scope;
 mod semaphore;
+pub(crate) mod session;
 
 use std::error::Error;
 
@@ -57,5 +58,12 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("limit_check_2threads", "the same limit checked by two threads", limit::check_2),
     ("limit_keyed_10k", "a check that passes, of one of 10,000 keys", limit::keyed),
     ("limit_keyed_10k_2threads", "the same table checked by two threads", limit::keyed_2),
+    ("session_tell", "two senders to 1,000 sessions", session::tell),
+    ("session_ask", "a question and its answer, two shards", session::ask),
+    ("session_ask_caller_runs", "the same, run by the asker", session::ask_inline),
+    ("session_start", "starting a session, until a million have", session::start),
+    ("session_zipf_1m", "two senders to a million sessions, Zipf", session::zipf),
+    ("session_idle_bytes", "memory of an idle session", session::idle),
+    ("session_ask_p99_beside_a_sleeper", "p99 of an ask while one handler sleeps", session::stuck),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];

@@ -1,0 +1,148 @@
+//! One session, as others see it.
+
+use super::cell::{Cell, Phase};
+use super::core::Core;
+use super::errors::{AskError, TellError};
+use super::model::{Reason, Session};
+use super::worker;
+use crate::channel::Reply;
+use crate::context::{Context, Stop};
+use crate::sync::Arc;
+use std::fmt;
+
+/// The address of one session: cheaper than its id, which has to be looked up, and it means this very
+/// session. When that has ended, the address says so; a session that has only left memory is brought
+/// back. Cheap to clone; keeps no session alive.
+pub struct Address<S: Session> {
+    core: Arc<Core<S>>,
+    cell: Arc<Cell<S>>,
+}
+
+impl<S: Session> Address<S> {
+    pub(super) fn new(core: Arc<Core<S>>, cell: Arc<Cell<S>>) -> Self {
+        Address { core, cell }
+    }
+
+    pub(super) fn cell(&self) -> &Arc<Cell<S>> {
+        &self.cell
+    }
+
+    /// Returns the id of the session.
+    #[must_use]
+    pub fn id(&self) -> &S::Id {
+        &self.cell.id
+    }
+
+    /// Returns whether the session has ended for good.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.cell.with(|mail, _| mail.phase == Phase::Gone)
+    }
+
+    /// Puts a message into the session's mailbox, waiting for room.
+    ///
+    /// # Cancellation
+    /// The message is in the error, and nobody has seen it.
+    ///
+    /// # Errors
+    /// [`TellError`], with the message.
+    #[track_caller]
+    pub fn tell(&self, ctx: &Context, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
+        if let Err(stop) = ctx.check() {
+            return Err(TellError::Stopped { msg, stop });
+        }
+        self.deliver(Some(ctx), msg)
+    }
+
+    /// Puts a message into the session's mailbox if there is room.
+    ///
+    /// # Errors
+    /// [`TellError`], with the message.
+    pub fn try_tell(&self, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
+        self.deliver(None, msg)
+    }
+
+    fn deliver(&self, ctx: Option<&Context>, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
+        let (cell, then) = self.core.send(ctx, self.cell.clone(), msg, false)?;
+        self.core.then(then, &cell);
+        Ok(())
+    }
+
+    /// Asks the session and waits for the answer. See [`Sessions::ask`](super::Sessions::ask).
+    ///
+    /// # Cancellation
+    /// Before the question was taken it comes back; after that it may be handled all the same.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    #[track_caller]
+    pub fn ask<T>(
+        &self,
+        ctx: &Context,
+        make: impl FnOnce(Reply<T>) -> S::Msg,
+    ) -> Result<T, AskError<S::Msg>> {
+        let send = |msg| match ctx.check() {
+            Ok(()) => self.core.send(Some(ctx), self.cell.clone(), msg, false),
+            Err(stop) => Err(TellError::Stopped { msg, stop }),
+        };
+        self.core.ask(ctx, make, send)
+    }
+
+    /// Calls `f` once, when the session ends; now, if it has. It runs on the thread that ends the
+    /// session, outside of all locks, so it must be short. Restarts and passivation are no ends.
+    pub fn on_end(&self, f: impl FnOnce(&S::Id, &Reason<S::Error>) + Send + 'static) {
+        let mut f = Some(f);
+        // A session that has left memory comes back as another cell: follow it.
+        let mut cell = self.cell.clone();
+        loop {
+            let ended = cell.with(|mail, _| match mail.phase {
+                Phase::Gone => Some(mail.more().reason.clone()),
+                Phase::Passivated => Some(None),
+                _ => {
+                    if let Some(f) = f.take() {
+                        mail.more().watchers.push(Box::new(f));
+                    }
+                    None
+                }
+            });
+            match (ended, f.take()) {
+                (Some(Some(reason)), Some(watcher)) => return watcher(&cell.id, &reason),
+                (Some(None), Some(watcher)) => {
+                    self.core.directory.retire(&cell);
+                    match self.core.open(&cell.id) {
+                        Some(next) => cell = next,
+                        None => return watcher(&cell.id, &Reason::Shutdown),
+                    }
+                    f = Some(watcher);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Waits until the session has ended, and returns why; `None` if it has left memory instead.
+    ///
+    /// # Cancellation
+    /// Stops waiting.
+    ///
+    /// # Errors
+    /// Why the context stopped.
+    #[track_caller]
+    pub fn wait_ended(&self, ctx: &Context) -> Result<Option<Reason<S::Error>>, Stop> {
+        ctx.check()?;
+        worker::step_aside();
+        self.core.wait_over(ctx, &self.cell)
+    }
+}
+
+impl<S: Session> Clone for Address<S> {
+    fn clone(&self) -> Self {
+        Address { core: self.core.clone(), cell: self.cell.clone() }
+    }
+}
+
+impl<S: Session> fmt::Debug for Address<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("id", self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! Building a manager.
+
+use super::config::{Config, DeadLetter};
+use super::core::Core;
+use super::manager::Manager;
+use super::model::{Failure, Reason, Session};
+use super::policy::{Intensity, Restart};
+use super::store::{Corrupt, Snapshot, Store, StoreError};
+use crate::channel::Overflow;
+use crate::context::Context;
+use crate::error::BuildError;
+use crate::panics::Panicked;
+use crate::schedule::Backoff;
+use crate::sync::{Arc, thread};
+use crate::threads::ThreadCache;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// Builds a [`Manager`]. Made by [`Manager::builder`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<S: Session> {
+    name: String,
+    config: Config<S>,
+    parent: Option<Context>,
+}
+
+const MAX_SHARDS: usize = 1024;
+
+impl<S: Session> Builder<S> {
+    pub(super) fn new(name: String) -> Self {
+        let config = Config::new("".into(), thread::available_parallelism());
+        Builder { name, config, parent: None }
+    }
+
+    /// Runs the sessions on `shards` threads, each with sessions of its own. The default, with one for
+    /// each processor.
+    pub fn sharded(mut self, shards: usize) -> Self {
+        self.config.shards = shards;
+        self
+    }
+
+    /// Gives every session a thread of its own: for few sessions that block much.
+    pub fn thread_per_session(mut self) -> Self {
+        self.config.shards = OWN;
+        self
+    }
+
+    /// Sets how many messages may wait for one session. The default is 64.
+    pub fn mailbox(mut self, messages: usize) -> Self {
+        self.config.mailbox = messages;
+        self
+    }
+
+    /// Sets what happens to a message that finds the mailbox full. The default is [`Overflow::Block`].
+    pub fn overflow(mut self, overflow: Overflow<S::Msg>) -> Self {
+        self.config.overflow = overflow;
+        self
+    }
+
+    /// Sets how many messages of one session are handled before the next session has its turn. The
+    /// default is 32.
+    pub fn turn(mut self, messages: usize) -> Self {
+        self.config.turn = messages;
+        self
+    }
+
+    /// Sets how many threads there may be at once: those of the shards, those that stand in for
+    /// blocked ones, and those of sessions that have their own. The default is 1,024.
+    pub fn max_threads(mut self, threads: usize) -> Self {
+        self.config.max_threads = threads;
+        self
+    }
+
+    /// Sets after which ends a session is started again. The default is [`Restart::Transient`].
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.config.restart = restart;
+        self
+    }
+
+    /// Sets how many restarts a session may have within a period before it is given up. The default is
+    /// 5 in 30 seconds.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.config.intensity = Intensity::new(restarts, period);
+        self
+    }
+
+    /// Sets how long to wait before each restart. The default is 10 ms, doubling up to 5 s, with
+    /// [`Jitter::Equal`](crate::schedule::Jitter::Equal). When the sequence ends the session is given
+    /// up; it begins anew when a period has passed without a restart.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.config.backoff = backoff;
+        self
+    }
+
+    /// Sets how often a message may crash its session before it is a dead letter. The default is 1; more
+    /// needs [`Session::again`].
+    pub fn poison_after(mut self, crashes: u32) -> Self {
+        self.config.poison_after = crashes;
+        self
+    }
+
+    /// Sets after which time without a message a session is asked to leave memory. The default is
+    /// never.
+    pub fn idle_after(mut self, time: Duration) -> Self {
+        self.config.idle_after = Some(time);
+        self
+    }
+
+    /// Sets how many states may be in memory: above that the ones used longest ago are asked to leave,
+    /// each shard looking after its own. The default is no limit.
+    pub fn live_limit(mut self, sessions: usize) -> Self {
+        self.config.live_limit = Some(sessions);
+        self
+    }
+
+    /// Sets where states are kept when they are not in memory, and after the end. The default is
+    /// nowhere.
+    pub fn store(mut self, store: impl Store<S::Id>) -> Self {
+        self.config.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets what to do about a snapshot that cannot be read. The default is to refuse.
+    pub fn corrupt(mut self, corrupt: Corrupt) -> Self {
+        self.config.corrupt = corrupt;
+        self
+    }
+
+    /// Sets after which time a shard that has not ended a turn, and has sessions waiting, is served by
+    /// another thread. The default is 3 ms; `Duration::MAX`: never. It costs a look at the clock's
+    /// timer thread once in that time, under load only.
+    pub fn stuck_after(mut self, time: Duration) -> Self {
+        self.config.stuck_after = (time != Duration::MAX).then_some(time);
+        self
+    }
+
+    /// Reports a session that has been at one turn for longer than `limit` as [`Failure::Hung`]. It is
+    /// looked at every [`stuck_after`](Self::stuck_after), while something is at work. For sessions on
+    /// shards. The default is not to.
+    pub fn hung_after(mut self, limit: Duration) -> Self {
+        self.config.hung_after = Some(limit);
+        self
+    }
+
+    /// Lets a thread that asks an idle session run that session itself, instead of waking a shard: an
+    /// answer then costs no change of threads. The price: the asker's own deadline is looked at only
+    /// when the handler is done. The default is not to.
+    pub fn caller_runs(mut self, yes: bool) -> Self {
+        self.config.caller_runs = yes;
+        self
+    }
+
+    /// Makes the sessions stop with `ctx`, on its clock and under its registry, and see its values. The
+    /// default is a root of its own.
+    pub fn context(mut self, ctx: &Context) -> Self {
+        self.parent = Some(ctx.clone());
+        self
+    }
+
+    /// Sets what is told of every failure, with the panic if it was one. It runs on the session's
+    /// thread. Without it failures are logged.
+    pub fn on_failure(
+        mut self,
+        f: impl Fn(&S::Id, &Failure<S::Error>, Option<Panicked>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.hooks.failure = Some(Arc::new(f));
+        self
+    }
+
+    /// Sets who gets the messages that a session had accepted and not handled when it ended. Without it
+    /// they are dropped, and counted.
+    pub fn on_undelivered(
+        mut self,
+        f: impl Fn(&S::Id, Vec<S::Msg>, &Reason<S::Error>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.hooks.undelivered = Some(Arc::new(f));
+        self
+    }
+
+    /// Sets who gets messages that crash their session, and those the overflow policy drops. Without
+    /// it they are dropped, and counted.
+    pub fn on_dead_letter(
+        mut self,
+        f: impl Fn(DeadLetter<S::Id, S::Msg>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.hooks.dead_letter = Some(Arc::new(f));
+        self
+    }
+
+    /// Sets who is told when a state could not be saved. With the snapshot if the session has ended, so
+    /// that it is not lost; without if it stays in memory for that reason. Without it that is logged.
+    pub fn on_unsaved(
+        mut self,
+        f: impl Fn(&S::Id, Option<Snapshot>, StoreError) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.hooks.unsaved = Some(Arc::new(f));
+        self
+    }
+
+    /// Makes the manager, and starts the threads of the shards.
+    ///
+    /// # Errors
+    /// `name`: it holds a zero byte. `sharded`: 0, or more than 1,024. `mailbox`, `turn`,
+    /// `poison_after`, `live_limit`, `stuck_after`: 0. `max_threads`: fewer than shards, or the system
+    /// has no thread left to give; those that were started are joined.
+    #[track_caller]
+    pub fn build(self) -> Result<Manager<S>, BuildError> {
+        let Builder { name, mut config, parent } = self;
+        let wrong = |field, problem: &str| Err(BuildError::new("session manager", field, problem));
+        if name.contains('\0') {
+            return wrong("name", "holds a zero byte");
+        }
+        if config.shards == OWN {
+            config.shards = 0;
+        } else if config.shards == 0 || config.shards > MAX_SHARDS {
+            return wrong("sharded", "must be between 1 and 1024");
+        }
+        if config.max_threads < config.shards.max(1) {
+            return wrong("max_threads", "must be at least the number of shards");
+        }
+        let zeros = [
+            ("mailbox", config.mailbox == 0),
+            ("turn", config.turn == 0),
+            ("poison_after", config.poison_after == 0),
+            ("live_limit", config.live_limit == Some(0)),
+            ("stuck_after", config.stuck_after == Some(Duration::ZERO)),
+        ];
+        if let Some((field, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) {
+            return wrong(field, "must not be 0");
+        }
+        config.name = name.clone().into();
+        // Threads that stood in for blocked ones stay, a few, for the next time.
+        let threads = ThreadCache::builder().name(name).idle(config.shards + 2);
+        let threads = threads.keep_alive(Duration::MAX).build()?;
+        let (ctx, cancel) = parent.unwrap_or_else(|| Context::root().0).with_cancel();
+        let shards = config.shards;
+        let core = Arc::new(Core::new(config, ctx, threads, Location::caller()));
+        let manager = Manager::new(core.clone(), cancel);
+        for shard in 0..shards {
+            if !core.relieve(shard) {
+                return wrong("max_threads", "the system has no thread left to give");
+            }
+        }
+        Ok(manager)
+    }
+}
+
+/// Stands for a thread for each session until `build`.
+const OWN: usize = usize::MAX;
+
+impl<S: Session> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! What a session sees while it has its turn.
+
+use super::address::Address;
+use super::cell::Cell;
+use super::core::Core;
+use super::handle::Sessions;
+use super::model::{Reason, Session};
+use super::timers::{TimerId, Timers};
+use super::worker;
+use crate::context::Context;
+use crate::sync::Arc;
+use std::fmt;
+use std::time::Duration;
+
+/// A session's view of the world, for the time of one call.
+pub struct Cx<'a, S: Session> {
+    core: &'a Arc<Core<S>>,
+    cell: &'a Arc<Cell<S>>,
+    wants: &'a mut Wants,
+    timers: &'a mut Option<Box<Timers>>,
+}
+
+/// What a session has asked for during its turn.
+#[derive(Debug, Default)]
+pub(super) struct Wants {
+    pub(super) finish: bool,
+    pub(super) own: bool,
+}
+
+impl<'a, S: Session> Cx<'a, S> {
+    pub(super) fn new(
+        core: &'a Arc<Core<S>>,
+        cell: &'a Arc<Cell<S>>,
+        wants: &'a mut Wants,
+        timers: &'a mut Option<Box<Timers>>,
+    ) -> Self {
+        Cx { core, cell, wants, timers }
+    }
+
+    #[inline]
+    pub(super) fn wants_out(&self) -> bool {
+        self.wants.finish || self.wants.own
+    }
+
+    /// Returns the id of this session.
+    #[must_use]
+    pub fn id(&self) -> &S::Id {
+        &self.cell.id
+    }
+
+    /// Returns the context under which the sessions run: for calls that block, and for its values.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.core.ctx
+    }
+
+    /// Returns the address of this session.
+    #[must_use]
+    pub fn address(&self) -> Address<S> {
+        Address::new(self.core.clone(), self.cell.clone())
+    }
+
+    /// Returns the handle to all sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<S> {
+        Sessions::new(self.core.clone())
+    }
+
+    /// Returns whether the manager has a store.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.core.config.store.is_some()
+    }
+
+    /// Ends this session after the present message. What waits in its mailbox is undelivered. To the
+    /// supervisor it is a normal end.
+    pub fn stop(&mut self) {
+        self.wants.finish = true;
+    }
+
+    /// Runs `f`, which blocks, while another thread serves this one's shard. Without it a handler that
+    /// blocks holds up the sessions of its shard until that is noticed
+    /// ([`stuck_after`](super::Builder::stuck_after)). The blocking calls of [`Sessions`] and
+    /// [`Address`] do this by themselves.
+    ///
+    /// # Cost
+    /// A wake-up of another thread, once a turn; nothing on a thread that serves no shard.
+    pub fn block_in_place<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        worker::step_aside();
+        f()
+    }
+
+    /// Gives this session a thread of its own, from the end of this message on.
+    pub fn dedicate(&mut self) {
+        self.wants.own = true;
+    }
+
+    /// Sends `msg` to this session after `delay`. It finds room in any mailbox. If the session ends
+    /// first, the message is dropped; a session with timers is not passivated. `Duration::MAX`: never.
+    pub fn after(&mut self, delay: Duration, msg: S::Msg) -> TimerId {
+        let timers = self.timers.get_or_insert_default();
+        let clock = self.core.ctx.clock();
+        // What cannot be represented is due at the end of what can.
+        let far = || clock.now() + Duration::from_secs(u64::from(u32::MAX));
+        let at = clock.now().checked_add(delay).unwrap_or_else(far);
+        self.core.send_at(self.cell, timers, at, msg)
+    }
+
+    /// Sends what `make` makes to this session every `period`, first after one period. A beat for which
+    /// the mailbox has no room is left out, as are beats that are late by more than a period.
+    ///
+    /// # Panics
+    /// If `period` is zero.
+    pub fn every(
+        &mut self,
+        period: Duration,
+        make: impl FnMut() -> S::Msg + Send + 'static,
+    ) -> TimerId {
+        assert!(!period.is_zero(), "a period of zero");
+        let timers = self.timers.get_or_insert_default();
+        self.core.send_every(self.cell, timers, period, make)
+    }
+
+    /// Takes a timer back; `false` if it has fired, or was not this session's.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.timers.as_mut().is_some_and(|timers| timers.cancel(timer))
+    }
+
+    /// Sends what `make` makes to this session when `other` ends, at once if it has ended. Restarts
+    /// and passivation are no ends.
+    pub fn watch<O: Session>(
+        &mut self,
+        other: &Address<O>,
+        make: impl FnOnce(&O::Id, &Reason<O::Error>) -> S::Msg + Send + 'static,
+    ) {
+        let (core, cell) = (Arc::downgrade(self.core), self.cell.clone());
+        other.on_end(move |id, reason| {
+            let msg = make(id, reason);
+            if let Some(core) = core.upgrade() {
+                core.push_late(&cell, msg);
+                crate::panics::discard(core);
+            }
+        });
+    }
+}
+
+impl<S: Session> fmt::Debug for Cx<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("id", self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,268 @@
+//! Which sessions there are: a hash map in parts, each behind a lock of its own.
+//!
+//! The hash of an id is computed once. It chooses the part, the place in the map and the shard; the
+//! map itself is keyed by the hash, and the rare ids that share one are kept in a list.
+
+use super::cell::{Cell, Mail};
+use super::model::Session;
+use crate::observe::Ledger;
+use crate::sync::{Arc, MODEL, Mutex};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+
+pub(super) struct Directory<S: Session> {
+    hashing: Hashing,
+    parts: Box<[Part<S>]>,
+}
+
+/// On a cache line of its own: senders to different sessions do not meet.
+#[repr(align(64))]
+struct Part<S: Session> {
+    entries: Mutex<Entries<S>>,
+}
+
+/// What the lock of a part guards.
+struct Entries<S: Session> {
+    map: HashMap<u64, Slot<S>, BuildHasherDefault<AsIs>>,
+    count: usize,
+    /// What the sessions that are gone had counted.
+    gone: Totals,
+    /// No session starts any more.
+    closed: bool,
+}
+
+enum Slot<S: Session> {
+    One(Arc<Cell<S>>),
+    Many(Box<Several<S>>),
+}
+
+struct Several<S: Session>(Vec<Arc<Cell<S>>>);
+
+/// What a session has counted, or several.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) accepted: u64,
+    pub(super) done: u64,
+    pub(super) failed: u64,
+    pub(super) dropped: u64,
+    pub(super) restarts: u64,
+    pub(super) queued: u64,
+    pub(super) deepest: usize,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, other: Totals) {
+        self.accepted += other.accepted;
+        self.done += other.done;
+        self.failed += other.failed;
+        self.dropped += other.dropped;
+        self.restarts += other.restarts;
+        self.queued += other.queued;
+        self.deepest = self.deepest.max(other.deepest);
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        Ledger {
+            accepted: self.accepted,
+            done: self.done,
+            failed: self.failed,
+            dropped: self.dropped,
+            in_flight: self.accepted - self.done - self.failed - self.dropped,
+            ..Ledger::default()
+        }
+    }
+}
+
+/// Locks, as many as keep a handful of threads apart.
+const PARTS: usize = if MODEL { 1 } else { 64 };
+
+impl<S: Session> Directory<S> {
+    pub(super) fn new() -> Self {
+        let part = || Part {
+            entries: Mutex::new(Entries {
+                map: HashMap::default(),
+                count: 0,
+                gone: Totals::default(),
+                closed: false,
+            }),
+        };
+        Directory { hashing: Hashing::new(), parts: (0..PARTS).map(|_| part()).collect() }
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, id: &S::Id) -> u64 {
+        self.hashing.hash_one(id)
+    }
+
+    /// Neither the low bits nor the top ones: the map uses those.
+    #[inline]
+    fn part(&self, hash: u64) -> &Mutex<Entries<S>> {
+        &self.parts[(hash >> 40) as usize % PARTS].entries
+    }
+
+    #[inline]
+    pub(super) fn find(&self, id: &S::Id, hash: u64) -> Option<Arc<Cell<S>>> {
+        self.part(hash).lock().find(id, hash).cloned()
+    }
+
+    /// Finds a session or makes it by `new`, in one critical section: one for each id, however many
+    /// threads ask. The flag says whether it is new; `None`: the directory is closed.
+    pub(super) fn find_or_insert(&self, cell: Arc<Cell<S>>) -> Option<(Arc<Cell<S>>, bool)> {
+        let hash = cell.hash;
+        let mut entries = self.part(hash).lock();
+        if let Some(there) = entries.find(&cell.id, hash) {
+            let there = there.clone();
+            drop(entries);
+            return Some((there, false)); // What was made in vain is dropped without the lock.
+        }
+        if entries.closed {
+            return None;
+        }
+        entries.insert(cell.clone());
+        Some((cell, true))
+    }
+
+    /// Takes out a session that is gone, and keeps what it counted. Whoever meets it may do so; the
+    /// first does.
+    pub(super) fn retire(&self, cell: &Arc<Cell<S>>) {
+        let totals = cell.totals();
+        let mut entries = self.part(cell.hash).lock();
+        let gone = entries.remove(cell);
+        if gone.is_some() {
+            entries.count -= 1;
+            entries.gone.add(totals);
+        }
+        drop(entries);
+        drop(gone);
+    }
+
+    /// How many sessions are in memory, or on their way in or out.
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.entries.lock().count).sum()
+    }
+
+    /// Calls `f` with every session, a part at a time, outside of all locks.
+    pub(super) fn each(&self, mut f: impl FnMut(&Arc<Cell<S>>)) {
+        for part in &self.parts {
+            let cells: Vec<_> = part.entries.lock().cells().cloned().collect();
+            cells.iter().for_each(&mut f);
+        }
+    }
+
+    /// Sums what all sessions have counted; `look` sees each, under its lock.
+    pub(super) fn sum(&self, mut look: impl FnMut(&Cell<S>, &mut Mail<S>)) -> Totals {
+        let mut sum = Totals::default();
+        for part in &self.parts {
+            let cells: Vec<_> = {
+                let entries = part.entries.lock();
+                sum.add(entries.gone);
+                entries.cells().cloned().collect()
+            };
+            for cell in cells {
+                sum.add(cell.with(|mail, _| {
+                    look(&cell, mail);
+                    mail.totals()
+                }));
+            }
+        }
+        sum
+    }
+
+    /// Starts no more sessions, and returns those there are.
+    pub(super) fn close(&self) -> Vec<Arc<Cell<S>>> {
+        let mut cells = Vec::new();
+        for part in &self.parts {
+            let mut entries = part.entries.lock();
+            entries.closed = true;
+            cells.extend(entries.cells().cloned());
+        }
+        cells
+    }
+}
+
+impl<S: Session> Entries<S> {
+    #[inline]
+    fn find(&self, id: &S::Id, hash: u64) -> Option<&Arc<Cell<S>>> {
+        match self.map.get(&hash)? {
+            Slot::One(cell) => (cell.id == *id).then_some(cell),
+            Slot::Many(cells) => cells.0.iter().find(|cell| cell.id == *id),
+        }
+    }
+
+    fn insert(&mut self, cell: Arc<Cell<S>>) {
+        self.count += 1;
+        match self.map.remove(&cell.hash) {
+            None => self.map.insert(cell.hash, Slot::One(cell)),
+            Some(Slot::One(first)) => {
+                self.map.insert(cell.hash, Slot::Many(Box::new(Several(vec![first, cell]))))
+            }
+            Some(Slot::Many(mut cells)) => {
+                let hash = cell.hash;
+                cells.0.push(cell);
+                self.map.insert(hash, Slot::Many(cells))
+            }
+        };
+    }
+
+    fn remove(&mut self, cell: &Arc<Cell<S>>) -> Option<Arc<Cell<S>>> {
+        match self.map.get_mut(&cell.hash)? {
+            Slot::One(there) if !Arc::ptr_eq(there, cell) => None,
+            Slot::One(_) => match self.map.remove(&cell.hash) {
+                Some(Slot::One(there)) => Some(there),
+                _ => None,
+            },
+            Slot::Many(cells) => {
+                let i = cells.0.iter().position(|there| Arc::ptr_eq(there, cell))?;
+                let there = cells.0.swap_remove(i);
+                if cells.0.is_empty() {
+                    self.map.remove(&cell.hash);
+                }
+                Some(there)
+            }
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &Arc<Cell<S>>> {
+        self.map.values().flat_map(|slot| match slot {
+            Slot::One(cell) => std::slice::from_ref(cell),
+            Slot::Many(cells) => &cells.0,
+        })
+    }
+}
+
+/// Keyed by chance, as the standard map is: ids come from outside. Inside a model by nothing.
+struct Hashing(Option<std::hash::RandomState>);
+
+impl Hashing {
+    fn new() -> Self {
+        Hashing((!MODEL).then(std::hash::RandomState::new))
+    }
+
+    #[inline]
+    fn hash_one<T: std::hash::Hash>(&self, id: &T) -> u64 {
+        match &self.0 {
+            Some(random) => random.hash_one(id),
+            None => BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(id),
+        }
+    }
+}
+
+/// The key is a hash already.
+#[derive(Default)]
+pub(super) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}

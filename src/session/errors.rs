@@ -1,0 +1,145 @@
+//! What telling, asking and starting say when it did not happen. The message comes back.
+
+use super::model::Failure;
+use crate::context::Stop;
+use crate::sync::Arc;
+use std::fmt;
+
+/// A message that was not taken, with the message.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum TellError<M> {
+    /// The session behind this address has ended.
+    #[error("the session has ended")]
+    Ended(M),
+    /// The manager takes no more messages.
+    #[error("the manager is closed")]
+    Closed(M),
+    /// The mailbox is full: at once if its policy is to reject or with `try_tell`.
+    #[error("the mailbox is full")]
+    Full(M),
+    /// The context stopped before there was room.
+    #[error("tell stopped: {stop}")]
+    Stopped {
+        /// The message.
+        msg: M,
+        /// Why the context stopped.
+        stop: Stop,
+    },
+}
+
+impl<M> TellError<M> {
+    /// Takes the message back.
+    #[must_use]
+    pub fn into_inner(self) -> M {
+        match self {
+            TellError::Ended(msg) | TellError::Closed(msg) | TellError::Full(msg) => msg,
+            TellError::Stopped { msg, .. } => msg,
+        }
+    }
+
+    /// Returns whether the session has ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self, TellError::Ended(_))
+    }
+
+    /// Returns whether the manager is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, TellError::Closed(_))
+    }
+
+    /// Returns whether there was no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, TellError::Full(_))
+    }
+
+    /// Returns why the context stopped, if that is what happened.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        match self {
+            TellError::Stopped { stop, .. } => Some(stop),
+            _ => None,
+        }
+    }
+}
+
+impl<M> fmt::Debug for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TellError::Ended(_) => f.write_str("Ended(..)"),
+            TellError::Closed(_) => f.write_str("Closed(..)"),
+            TellError::Full(_) => f.write_str("Full(..)"),
+            TellError::Stopped { stop, .. } => write!(f, "Stopped({stop:?}, ..)"),
+        }
+    }
+}
+
+/// A question without an answer.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError<M> {
+    /// The question was not taken; it comes back.
+    #[error(transparent)]
+    NotAsked(#[from] TellError<M>),
+    /// The session dropped the reply: it failed, ended, or would not answer.
+    #[error("no answer will come")]
+    Dropped,
+    /// The context stopped while the answer was awaited; the question may be handled all the same.
+    #[error("ask stopped: {0}")]
+    Stopped(Stop),
+}
+
+impl<M> AskError<M> {
+    /// Returns whether the reply was dropped.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        matches!(self, AskError::Dropped)
+    }
+
+    /// Returns why the context stopped, if that is what happened.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        match self {
+            AskError::NotAsked(e) => e.stop(),
+            AskError::Stopped(stop) => Some(stop),
+            AskError::Dropped => None,
+        }
+    }
+}
+
+impl<M> fmt::Debug for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::NotAsked(e) => write!(f, "NotAsked({e:?})"),
+            AskError::Dropped => f.write_str("Dropped"),
+            AskError::Stopped(stop) => write!(f, "Stopped({stop:?})"),
+        }
+    }
+}
+
+/// A session that did not start.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError<E> {
+    /// `start` or `restore` failed.
+    #[error("the session did not start: {0}")]
+    Failed(Arc<Failure<E>>),
+    /// It was stopped before it had started.
+    #[error("the session was stopped before it had started")]
+    Ended,
+    /// The manager starts no more sessions.
+    #[error("the manager is closed")]
+    Closed,
+    /// The context stopped first; the session goes on starting.
+    #[error("start stopped: {0}")]
+    Stopped(Stop),
+}
+
+impl<E: fmt::Display> fmt::Debug for StartError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StartError({self})")
+    }
+}

@@ -1,0 +1,276 @@
+//! The handle to all sessions of a manager.
+
+use super::address::Address;
+use super::cell::{Cell, Order, Pushed};
+use super::core::Core;
+use super::errors::{AskError, StartError, TellError};
+use super::model::{Reason, Session};
+use super::stats::Stats;
+use super::worker;
+use crate::channel::Reply;
+use crate::context::{Context, Stop};
+use crate::sync::Arc;
+use std::fmt;
+
+/// Finds, starts, tells and asks sessions by their ids. Cheap to clone; keeps no thread alive.
+///
+/// A session need not be started before it is told something: a message for an id that is not in
+/// memory starts it, from the store if that knows it.
+pub struct Sessions<S: Session> {
+    pub(super) core: Arc<Core<S>>,
+}
+
+impl<S: Session> Sessions<S> {
+    pub(super) fn new(core: Arc<Core<S>>) -> Self {
+        Sessions { core }
+    }
+
+    fn address(&self, cell: Arc<Cell<S>>) -> Address<S> {
+        Address::new(self.core.clone(), cell)
+    }
+
+    fn find(&self, id: &S::Id) -> Option<Arc<Cell<S>>> {
+        let directory = &self.core.directory;
+        directory.find(id, directory.hash(id)).filter(|cell| cell.with(|mail, _| !mail.is_over()))
+    }
+
+    /// Returns the session with this id if it is in memory.
+    #[must_use]
+    pub fn get(&self, id: &S::Id) -> Option<Address<S>> {
+        self.find(id).map(|cell| self.address(cell))
+    }
+
+    /// Returns the session with this id, started if there is none, and waits until it has started. One
+    /// session for each id, however many threads ask.
+    ///
+    /// # Cancellation
+    /// Stops waiting; the session goes on starting.
+    ///
+    /// # Errors
+    /// [`StartError`]; a failed start is an error to everybody who waits for it, and not tried again.
+    #[track_caller]
+    pub fn get_or_start(
+        &self,
+        ctx: &Context,
+        id: &S::Id,
+    ) -> Result<Address<S>, StartError<S::Error>> {
+        ctx.check().map_err(StartError::Stopped)?;
+        let address = self.try_get_or_start(id)?;
+        worker::step_aside_if(|| !address.cell().with(|mail, _| mail.started));
+        match self.core.wait_started(ctx, address.cell()) {
+            Ok(None) => Ok(address),
+            Ok(Some(Some(Reason::Failed(failure)))) => Err(StartError::Failed(failure)),
+            Ok(Some(_)) => Err(StartError::Ended),
+            Err(stop) => Err(StartError::Stopped(stop)),
+        }
+    }
+
+    /// Returns the session with this id, and has it started if there is none, without waiting for that.
+    ///
+    /// # Errors
+    /// [`StartError::Closed`].
+    pub fn try_get_or_start(&self, id: &S::Id) -> Result<Address<S>, StartError<S::Error>> {
+        let hash = self.core.directory.hash(id);
+        if let Some(cell) = self.core.directory.find(id, hash) {
+            if !cell.with(|mail, _| mail.is_over()) {
+                return Ok(self.address(cell));
+            }
+            self.core.directory.retire(&cell);
+        }
+        // One that is made now may have failed already: whoever waits for its start is told.
+        let cell = self.core.make(id, hash).ok_or(StartError::Closed)?;
+        Ok(self.address(cell))
+    }
+
+    /// Tells a session something, waiting for room in its mailbox; it is started if it is not in
+    /// memory. Messages of one sender to one session are handled in the order in which they were sent.
+    ///
+    /// # Cancellation
+    /// The message is in the error, and nobody has seen it.
+    ///
+    /// # Errors
+    /// [`TellError`], with the message. [`Ended`](TellError::Ended) only while a session is ending:
+    /// after that, a new one is started.
+    #[inline]
+    #[track_caller]
+    pub fn tell(&self, ctx: &Context, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
+        let (cell, then) = self.core.tell(Some(ctx), id, msg)?;
+        self.core.then(then, &cell);
+        Ok(())
+    }
+
+    /// Tells a session something if there is room in its mailbox.
+    ///
+    /// # Errors
+    /// [`TellError`], with the message.
+    #[inline]
+    pub fn try_tell(&self, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
+        let (cell, then) = self.core.tell(None, id, msg)?;
+        self.core.then(then, &cell);
+        Ok(())
+    }
+
+    /// Asks a session and waits for the answer. A session that drops the reply answers, too: with
+    /// [`AskError::Dropped`], at once, so one that crashes leaves nobody waiting.
+    ///
+    /// Called from within a session it lets another thread serve the shard meanwhile. A session that
+    /// asks itself waits for ever, or until `ctx` stops.
+    ///
+    /// # Cancellation
+    /// Before the question was taken it comes back; after that it may be handled all the same.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    #[track_caller]
+    pub fn ask<T>(
+        &self,
+        ctx: &Context,
+        id: &S::Id,
+        make: impl FnOnce(Reply<T>) -> S::Msg,
+    ) -> Result<T, AskError<S::Msg>> {
+        self.core.ask(ctx, make, |msg| self.core.tell(Some(ctx), id, msg))
+    }
+
+    /// Tells every session in memory what `make` makes for it. It never waits: a session with a full
+    /// mailbox does not hold up the rest, its message comes back.
+    pub fn broadcast(&self, mut make: impl FnMut(&S::Id) -> S::Msg) -> Broadcast<S> {
+        let mut report = Broadcast { told: 0, full: Vec::new() };
+        self.core.directory.each(|cell| match self.core.push(cell, make(&cell.id)) {
+            Pushed::Taken(then, victim) => {
+                report.told += 1;
+                self.core.then(then, cell);
+                if let Some(victim) = victim {
+                    self.core.config.hooks.dead(&cell.id, Some(victim), super::Died::Overflow);
+                }
+            }
+            Pushed::Full(msg) => report.full.push((cell.id.clone(), msg)),
+            Pushed::Ending(_) | Pushed::Gone(_) | Pushed::Passivated(_) => {}
+        });
+        report
+    }
+
+    /// Has a session end after what it has accepted, and waits until it has; returns why it ended. `None`
+    /// if it is not in memory. It takes no more messages meanwhile.
+    ///
+    /// # Cancellation
+    /// Stops waiting; the session ends all the same.
+    ///
+    /// # Errors
+    /// Why the context stopped.
+    #[track_caller]
+    pub fn stop(&self, ctx: &Context, id: &S::Id) -> Result<Option<Reason<S::Error>>, Stop> {
+        ctx.check()?;
+        let Some(cell) = self.find(id) else { return Ok(None) };
+        self.core.order(&cell, Order::Drain, Reason::Asked);
+        worker::step_aside();
+        self.core.wait_over(ctx, &cell)
+    }
+
+    /// Has a session end after what it has accepted, without waiting for that; `false` if it is not in
+    /// memory.
+    pub fn try_stop(&self, id: &S::Id) -> bool {
+        let cell = self.find(id);
+        if let Some(cell) = &cell {
+            self.core.order(cell, Order::Drain, Reason::Asked);
+        }
+        cell.is_some()
+    }
+
+    /// Has a session end after the message in hand, without waiting for that: the rest is undelivered.
+    /// `false` if it is not in memory.
+    pub fn abort(&self, id: &S::Id) -> bool {
+        let cell = self.find(id);
+        if let Some(cell) = &cell {
+            self.core.order(cell, Order::Abort, Reason::Asked);
+        }
+        cell.is_some()
+    }
+
+    /// Has a session leave memory when it has handled what it has, if it wants to; `false` if it is
+    /// not in memory.
+    pub fn passivate(&self, id: &S::Id) -> bool {
+        let cell = self.find(id);
+        if let Some(cell) = &cell {
+            self.core.order(cell, Order::Passivate, Reason::Asked);
+        }
+        cell.is_some()
+    }
+
+    /// Returns how many sessions are in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.core.directory.len()
+    }
+
+    /// Returns whether no session is in memory.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the ids of the sessions in memory, in no order.
+    #[must_use]
+    pub fn ids(&self) -> Vec<S::Id> {
+        let mut ids = Vec::with_capacity(self.len());
+        self.core.directory.each(|cell| ids.push(cell.id.clone()));
+        ids
+    }
+
+    /// Returns counts, the ledger, and the load of each shard.
+    ///
+    /// # Cost
+    /// Looks at every session in memory, under its lock: for a million some 50 ms.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.core)
+    }
+
+    /// Returns how many states are in memory. One load.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.core.idlers.live()
+    }
+
+    /// Returns the load of each shard; nothing if every session has a thread of its own.
+    #[must_use]
+    pub fn loads(&self) -> Vec<super::Load> {
+        self.core.shards.iter().map(|shard| shard.load()).collect()
+    }
+
+    /// Returns the `n` sessions with the fullest mailboxes, the fullest first.
+    ///
+    /// # Cost
+    /// As [`stats`](Self::stats).
+    #[must_use]
+    pub fn deepest(&self, n: usize) -> Vec<(S::Id, usize)> {
+        super::stats::deepest(&self.core, n)
+    }
+}
+
+/// Whom a [`broadcast`](Sessions::broadcast) reached.
+#[non_exhaustive]
+pub struct Broadcast<S: Session> {
+    /// How many took the message.
+    pub told: usize,
+    /// Who had no room, with the message.
+    pub full: Vec<(S::Id, S::Msg)>,
+}
+
+impl<S: Session> fmt::Debug for Broadcast<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let full = self.full.len();
+        f.debug_struct("Broadcast").field("told", &self.told).field("full", &full).finish()
+    }
+}
+
+impl<S: Session> Clone for Sessions<S> {
+    fn clone(&self) -> Self {
+        Sessions { core: self.core.clone() }
+    }
+}
+
+impl<S: Session> fmt::Debug for Sessions<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

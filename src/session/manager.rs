@@ -1,0 +1,122 @@
+//! The owner of the sessions and their threads.
+
+use super::builder::Builder;
+use super::cell::Order;
+use super::core::{AllLeft, Core};
+use super::handle::Sessions;
+use super::model::{Reason, Session};
+use super::shards;
+use super::worker;
+use crate::context::{Canceller, Context};
+use crate::observe::Ledger;
+use crate::sync::Arc;
+use crate::wait::Place;
+use std::fmt;
+use std::ops::Deref;
+
+/// Owns sessions of one type and the threads that run them.
+///
+/// [`close`](Self::close) ends the sessions in good order; dropping the manager ends each after the
+/// message in hand, and joins the threads. Either way every state is saved, once. To use it from
+/// elsewhere clone the [`Sessions`]; a manager is one itself.
+pub struct Manager<S: Session> {
+    sessions: Sessions<S>,
+    cancel: Canceller,
+    closed: bool,
+}
+
+/// What became of the sessions of a manager.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Closed {
+    /// What became of the messages. What was accepted and not handled is `dropped`; it has been given
+    /// to [`on_undelivered`](Builder::on_undelivered).
+    pub ledger: Ledger,
+    /// Whether every session had the time to handle what it had accepted.
+    pub in_time: bool,
+}
+
+impl<S: Session> Manager<S> {
+    /// Starts to build a manager; the name is for threads, waits and messages in logs.
+    pub fn builder(name: impl Into<String>) -> Builder<S> {
+        Builder::new(name.into())
+    }
+
+    pub(super) fn new(core: Arc<Core<S>>, cancel: Canceller) -> Self {
+        Manager { sessions: Sessions::new(core), cancel, closed: false }
+    }
+
+    /// Returns a handle that does not own the threads.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<S> {
+        self.sessions.clone()
+    }
+
+    /// Takes no more messages, lets every session handle what it has accepted, stops and saves them
+    /// all, and joins the threads.
+    ///
+    /// # Cancellation
+    /// When `ctx` stops, the sessions' context is cancelled and every session ends after the message in
+    /// hand; the call still waits for that. What was not handled is handed back.
+    #[track_caller]
+    pub fn close(mut self, ctx: &Context) -> Closed {
+        let in_time = self.end(Some(ctx));
+        Closed { ledger: self.stats().ledger, in_time }
+    }
+
+    fn end(&mut self, ctx: Option<&Context>) -> bool {
+        self.closed = true;
+        let core = self.sessions.core.clone();
+        shards::stop_watch(&core);
+        let mut in_time = true;
+        let inside = worker::works_for(&core) != 0;
+        let cells = core.directory.close();
+        if let Some(ctx) = ctx.filter(|_| !inside) {
+            for cell in &cells {
+                core.order(cell, Order::Drain, Reason::Shutdown);
+            }
+            in_time = cells.iter().all(|cell| core.wait_over(ctx, cell).is_ok());
+        }
+        let stop = core.dropped();
+        if !in_time || ctx.is_none() || inside {
+            self.cancel.cancel_with("the manager is to end, and waits no longer");
+            core.abort(&stop);
+        }
+        // On a thread of its own it cannot wait for the session that has called it.
+        if !inside {
+            for cell in &cells {
+                let _ = core.wait_over(&core.after, cell);
+            }
+        }
+        core.release_shards();
+        if !inside {
+            let mut left = AllLeft { alive: &core.alive, but: 0, place: Place::default() };
+            core.after.block_to_the_end(core.site(), &mut left);
+            let _ = core.threads.close(&core.after);
+        }
+        core.idlers.clear();
+        in_time
+    }
+}
+
+impl<S: Session> Deref for Manager<S> {
+    type Target = Sessions<S>;
+
+    fn deref(&self) -> &Sessions<S> {
+        &self.sessions
+    }
+}
+
+impl<S: Session> Drop for Manager<S> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.end(None);
+        }
+    }
+}
+
+impl<S: Session> fmt::Debug for Manager<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
