@@ -17,6 +17,7 @@ use ironsys::session::{Cx, Manager, Session};
 use ironsys::threads::ThreadCache;
 use ironsys::{Context, Stop};
 
+use crate::allocs;
 use crate::cases::{resilience, session};
 use crate::harness::{ns_each, us_each};
 use crate::tally::Tally;
@@ -426,21 +427,17 @@ impl Zipf {
 
 /// Bytes for each of `n` sessions, all started and told something once, over the 64 of their state.
 pub(crate) fn session_idle(n: u64) -> f64 {
-    let resident = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
-        pages.expect("a number of pages") * 4096.0
-    };
     let manager = counters();
     let (ctx, _cancel) = Context::root();
-    let before = resident();
-    for id in 0..n {
-        manager.tell(&ctx, &id, Cmd::Add(1)).expect("the manager is open");
-    }
-    while manager.stats().ledger.done < n {
-        thread::yield_now();
-    }
-    (resident() - before) / n as f64 - 64.0
+    let ((), bytes) = allocs::left_by(|| {
+        for id in 0..n {
+            manager.tell(&ctx, &id, Cmd::Add(1)).expect("the manager is open");
+        }
+        while manager.stats().ledger.done < n {
+            thread::yield_now();
+        }
+    });
+    bytes as f64 / n as f64 - 64.0
 }
 
 /// While one of 200 sessions sleeps, the others are asked in turn: the 99th percentile in microseconds.
