@@ -401,7 +401,7 @@ fn cancel_vs_tell() {
         let lost = back.clone();
         let manager = one().context(&ctx).on_undelivered(move |_, left, _| lost.add(left.len()));
         let manager = manager.build().expect("fine numbers");
-        let canceller = spawn(move || drop(cancel.cancel()));
+        let canceller = spawn(move || cancel.cancel());
         let told = u64::from(manager.tell(&mine, &1, Cmd::Add(1)).is_ok());
         join(canceller);
         let sessions = manager.sessions();
