@@ -1,4 +1,6 @@
 //! Takes note of what does not go into the totals: lines, bad lines, and sources that failed.
+//!
+//! Blocks arrive in order, which makes the number of a line a matter of counting.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,9 +8,9 @@ use std::io::{BufWriter, Write};
 use ironsys::Context;
 use memchr::memchr_iter;
 
-use crate::input::{Source, TOO_LONG};
+use crate::input::{Block, Source, TOO_LONG};
 use crate::line::{self, first_line};
-use crate::pipeline::{Error, Parsed};
+use crate::pipeline::Error;
 use crate::progress::Progress;
 
 /// Bytes of a bad line that are kept.
@@ -37,7 +39,6 @@ struct Tally {
 
 /// Sees every block once, in order.
 pub(crate) struct Recorder<'a> {
-    ctx: &'a Context,
     sources: &'a [Source],
     bad: Option<BufWriter<File>>,
     /// One for each source.
@@ -47,43 +48,23 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(
-        ctx: &'a Context,
-        sources: &'a [Source],
-        bad: Option<File>,
-        progress: &'a Progress,
-    ) -> Self {
+    pub(crate) fn new(sources: &'a [Source], bad: Option<File>, progress: &'a Progress) -> Self {
         let (bad, tallies) = (bad.map(BufWriter::new), vec![Tally::default(); sources.len()]);
-        Recorder { ctx, sources, bad, tallies, journal: Journal::default(), progress }
-    }
-
-    /// What there is to say in the end.
-    pub(crate) fn finish(mut self) -> Journal {
-        for (source, tally) in self.sources.iter().zip(&self.tallies) {
-            self.journal.lines += tally.lines;
-            self.journal.bad += tally.bad;
-            if let Some(number) = tally.too_long {
-                let error = format!("{source}:{number}: {TOO_LONG}; only a part of it was read");
-                self.journal.errors.push(error);
-            }
-            if tally.lines > 0 && tally.lines == tally.bad {
-                self.journal.errors.push(format!("{source}: not an access log: no line parses"));
-            }
-        }
-        self.journal
+        Recorder { sources, bad, tallies, journal: Journal::default(), progress }
     }
 
     /// Takes note of the next block in order.
-    pub(crate) fn record(&mut self, Parsed { block, lines, bad }: &Parsed) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, ctx: &Context, block: &Block) -> Result<(), Error> {
         let source = &self.sources[block.source];
         let tally = &mut self.tallies[block.source];
         let (mut number, mut at) = (tally.lines + 1, 0);
-        for &start in bad {
-            self.ctx.check()?; // there may be a million bad lines in a block
-            number += memchr_iter(b'\n', &block.text[at..start as usize]).count() as u64;
-            at = start as usize;
+        for start in block.bad.iter().map(|&start| start as usize) {
+            ctx.check()?; // there may be a million bad lines in a block
+            number += memchr_iter(b'\n', &block.text[at..start]).count() as u64;
+            at = start;
             let text = first_line(&block.text[at..]);
-            let reason = block.spoiled.or(line::parse(text).err()).unwrap_or("bad line");
+            let spoiled = (at >= block.whole).then_some(block.spoiled);
+            let reason = spoiled.or(line::parse(text).err()).unwrap_or("bad line");
             if reason == TOO_LONG {
                 tally.too_long.get_or_insert(number);
             }
@@ -97,12 +78,12 @@ impl<'a> Recorder<'a> {
                 out.write_all(if text.len() > KEPT { b" ...\n" } else { b"\n" })?;
             }
         }
-        if let Some(out) = self.bad.as_mut().filter(|_| !bad.is_empty()) {
+        if let Some(out) = self.bad.as_mut().filter(|_| !block.bad.is_empty()) {
             out.flush()?; // so that nothing is lost if the job is interrupted
         }
-        tally.lines += lines;
-        tally.bad += bad.len() as u64;
-        self.progress.recorded(*lines, bad.len() as u64);
+        tally.lines += block.lines;
+        tally.bad += block.bad.len() as u64;
+        self.progress.recorded(block.lines, block.bad.len() as u64);
         if let Some(fault) = &block.fault {
             let error = match tally.lines {
                 0 => format!("{source}: {fault}"),
@@ -111,5 +92,21 @@ impl<'a> Recorder<'a> {
             self.journal.errors.push(error);
         }
         Ok(())
+    }
+
+    /// Sums up, when every block has been recorded.
+    pub(crate) fn finish(mut self) -> Journal {
+        for (source, tally) in self.sources.iter().zip(&self.tallies) {
+            self.journal.lines += tally.lines;
+            self.journal.bad += tally.bad;
+            if let Some(number) = tally.too_long {
+                let error = format!("{source}:{number}: {TOO_LONG}; only a part of it was read");
+                self.journal.errors.push(error);
+            }
+            if tally.lines > 0 && tally.lines == tally.bad {
+                self.journal.errors.push(format!("{source}: not an access log: no line parses"));
+            }
+        }
+        self.journal
     }
 }

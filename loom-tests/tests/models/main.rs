@@ -27,8 +27,9 @@ mod cpu;
 mod durable;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "flow"))]
 mod flow;
-#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "flow_ways"))]
 mod flow_ways;
+#[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "gate"))]
 mod gate;
 #[cfg(any(not(ironsys_bug_in), ironsys_bug_in = "guards"))]
 mod guards;
