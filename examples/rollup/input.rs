@@ -3,18 +3,20 @@
 //! 1. A block begins where a line begins, and ends where one or its source ends: what is left over of
 //!    a line at the end of a buffer is carried to the front of the next one.
 //! 2. Nothing but the buffers handed in through `free` holds text, so a line longer than a buffer
-//!    cannot be read: its block is the prefix that fits, marked as `spoiled`; the rest is skipped.
+//!    cannot be read: its block is the prefix that fits, said to be `spoiled`; the rest is skipped.
 //! 3. A source that cannot be read (any further) ends with a block that carries the `fault`. The
 //!    next source is read all the same.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter::Enumerate;
 use std::path::PathBuf;
+use std::slice;
 
 use flate2::bufread::MultiGzDecoder;
-use ironsys::Context;
-use ironsys::channel::{Receiver, Sender};
+use ironsys::channel::Receiver;
+use ironsys::{Context, Stop};
 use memchr::{memchr, memrchr};
 
 use crate::line::Reason;
@@ -44,8 +46,8 @@ impl Source {
     }
 
     /// The text to read, and whether it is unpacked on the way.
-    fn open<'a>(&self, progress: &'a Progress) -> io::Result<(Box<dyn Read + 'a>, bool)> {
-        let raw: Box<dyn Read> = match self {
+    fn open<'a>(&self, progress: &'a Progress) -> io::Result<(Box<dyn Read + Send + 'a>, bool)> {
+        let raw: Box<dyn Read + Send> = match self {
             Source::File(path) => Box::new(File::open(path)?),
             Source::Stdin => Box::new(io::stdin()),
             Source::Sample(size) => Box::new(Sample::new(*size)),
@@ -55,7 +57,7 @@ impl Source {
         raw.by_ref().take(2).read_to_end(&mut magic)?;
         let gzipped = magic == [0x1f, 0x8b];
         let raw = io::Cursor::new(magic).chain(raw);
-        let text: Box<dyn Read> = if gzipped {
+        let text: Box<dyn Read + Send> = if gzipped {
             Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(128 * 1024, raw)))
         } else {
             Box::new(raw)
@@ -76,7 +78,7 @@ impl fmt::Display for Source {
 
 /// Tells the progress bar what is read from disk, compressed or not.
 struct Counted<'a> {
-    raw: Box<dyn Read>,
+    raw: Box<dyn Read + Send>,
     progress: &'a Progress,
 }
 
@@ -88,96 +90,97 @@ impl Read for Counted<'_> {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Block {
-    /// Blocks are numbered through all sources, so that they can be put in order again.
-    pub(crate) index: u64,
     /// Index of the source.
     pub(crate) source: usize,
     pub(crate) text: Vec<u8>,
-    /// The text is part of a single line, which is bad for this reason.
-    pub(crate) spoiled: Option<Reason>,
+    /// Bytes of whole lines. What follows them is part of a single line, which is bad.
+    pub(crate) whole: usize,
+    pub(crate) spoiled: Reason,
     /// Why nothing more can be read from the source.
     pub(crate) fault: Option<String>,
+    /// Filled by the parser: how many lines there are.
+    pub(crate) lines: u64,
+    /// And where bad ones start; `u32` because there may be one a byte.
+    pub(crate) bad: Vec<u32>,
 }
 
-/// Reads sources into blocks: the task of the reader thread.
+/// Cuts sources into blocks, one after the other.
 pub(crate) struct Reader<'a> {
-    pub(crate) ctx: &'a Context,
-    pub(crate) free: Receiver<Vec<u8>>,
-    pub(crate) blocks: Sender<Block>,
-    pub(crate) progress: &'a Progress,
-    pub(crate) next_index: u64,
+    sources: Enumerate<slice::Iter<'a, Source>>,
+    open: Option<Open<'a>>,
+    free: Receiver<Vec<u8>>,
+    progress: &'a Progress,
 }
 
-/// The other end of a channel is gone or the context is stopped: no more reading, and no error.
-struct Ended;
+struct Open<'a> {
+    source: usize,
+    text: Box<dyn Read + Send + 'a>,
+    gzipped: bool,
+    /// The beginning of a line, for the front of the next block.
+    tail: Vec<u8>,
+    /// In the rest of a line that is too long.
+    skipping: bool,
+}
 
-impl Reader<'_> {
-    /// Reads all sources, or until the context is stopped.
-    pub(crate) fn run(mut self, sources: &[Source]) {
-        for (source, from) in sources.iter().enumerate() {
-            if self.cut(source, from).is_err() {
-                return;
-            }
-        }
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        sources: &'a [Source],
+        free: Receiver<Vec<u8>>,
+        progress: &'a Progress,
+    ) -> Self {
+        Reader { sources: sources.iter().enumerate(), open: None, free, progress }
     }
 
-    /// Cuts one source into blocks.
-    fn cut(&mut self, source: usize, from: &Source) -> Result<(), Ended> {
-        let mut text = self.take_free()?;
-        let (mut reader, gzipped) = match from.open(self.progress) {
-            Ok(opened) => opened,
-            Err(error) => return self.send(source, text, None, Some(error.to_string())),
-        };
-        let mut skipping = false;
-        loop {
-            let room = BLOCK - text.len();
-            let read = reader.by_ref().take(room as u64).read_to_end(&mut text);
-            let full = read.is_ok() && text.len() == BLOCK;
-            if skipping {
-                let rest = memchr(b'\n', &text).map(|newline| newline + 1);
-                skipping = rest.is_none();
-                text.drain(..rest.unwrap_or(text.len()));
-                if full {
-                    continue;
+    /// Waits for a free buffer and reads the next block into it; `None` when all is read.
+    pub(crate) fn next(&mut self, ctx: &Context) -> Result<Option<Block>, Stop> {
+        let Ok(mut text) = self.free.recv(ctx) else { return ctx.check().map(|()| None) };
+        text.clear();
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let Some((source, from)) = self.sources.next() else { return Ok(None) };
+                match from.open(self.progress) {
+                    Ok((text, gzipped)) => {
+                        Open { source, text, gzipped, tail: Vec::new(), skipping: false }
+                    }
+                    Err(error) => {
+                        let fault = Some(error.to_string());
+                        return Ok(Some(Block { source, text, fault, ..Block::default() }));
+                    }
                 }
             }
-            let lines = memrchr(b'\n', &text).map_or(0, |newline| newline + 1);
-            let (end, spoiled) = match read {
-                Ok(_) if !full => (text.len(), None),
-                Ok(_) if lines == 0 => (BLOCK, Some(TOO_LONG)),
-                _ => (lines, None),
-            };
-            let mut tail = self.take_free()?;
-            tail.extend_from_slice(&text[end..]);
-            text.truncate(end);
-            self.send(source, text, spoiled, None)?;
-            if !full {
-                let spoiled = (!tail.is_empty()).then_some("cut off where reading failed");
-                let what = if gzipped { "damaged or cut-off gzip data: " } else { "" };
-                let fault = read.err().map(|error| format!("{what}{error}"));
-                return self.send(source, tail, spoiled, fault);
-            }
-            skipping = spoiled.is_some();
-            text = tail;
+        };
+        text.append(&mut open.tail);
+        let room = (BLOCK - text.len()) as u64;
+        let read = open.text.by_ref().take(room).read_to_end(&mut text);
+        let full = text.len() == BLOCK;
+        if open.skipping {
+            let rest = memchr(b'\n', &text).map(|newline| newline + 1);
+            open.skipping = rest.is_none();
+            text.drain(..rest.unwrap_or(text.len()));
         }
-    }
-
-    fn take_free(&self) -> Result<Vec<u8>, Ended> {
-        let mut buffer = self.free.recv(self.ctx).map_err(|_| Ended)?;
-        buffer.clear();
-        Ok(buffer)
-    }
-
-    fn send(
-        &mut self,
-        source: usize,
-        text: Vec<u8>,
-        spoiled: Option<Reason>,
-        fault: Option<String>,
-    ) -> Result<(), Ended> {
-        let block = Block { index: self.next_index, source, text, spoiled, fault };
-        self.next_index += 1;
-        self.blocks.send(self.ctx, block).map_err(|_| Ended)
+        let whole = memrchr(b'\n', &text).map_or(0, |newline| newline + 1);
+        let mut block = Block { source: open.source, whole, ..Block::default() };
+        match read {
+            Err(error) => {
+                let what = if open.gzipped { "damaged or cut-off gzip data: " } else { "" };
+                block.fault = Some(format!("{what}{error}"));
+                block.spoiled = "cut off where reading failed";
+            }
+            Ok(_) if !full => block.whole = text.len(), // all is read
+            Ok(_) => {
+                if whole == 0 && text.len() == BLOCK {
+                    block.spoiled = TOO_LONG;
+                    open.skipping = true;
+                } else {
+                    open.tail.extend(text.drain(whole..));
+                }
+                self.open = Some(open);
+            }
+        }
+        block.text = text;
+        Ok(Some(block))
     }
 }

@@ -1,7 +1,7 @@
 //! rollup: totals of access logs, by client, status, day and path.
 //!
-//! A batch job built from a scope, three channels and a context: see `pipeline` for its shape. It uses
-//! all cores, keeps its memory bounded whatever the input, counts what it cannot read instead of
+//! A batch job built from a flow, a channel and a context: see `pipeline` for its shape. It uses all
+//! cores, keeps its memory bounded whatever the input, counts what it cannot read instead of
 //! dropping it, and stops within 100 ms of Ctrl-C. Run it without arguments to see it work on a log
 //! that it makes up itself:
 //!
@@ -49,6 +49,7 @@ Options:
       --top N        rows shown of each table [default: 10]
       --json         write all rows, as one JSON object
       --bad PATH     write lines that do not parse to PATH, as file:line: reason: text
+      --explain      also say how the job is laid out
       --memory MIB   memory for keys; requests with further keys are counted as others [default: 32]
       --generate MIB write so much made-up log to the standard output, and do nothing else
   -h, --help         show this
@@ -72,10 +73,12 @@ enum Task {
     Total(Options),
 }
 
+#[derive(Default)]
 struct Options {
     sources: Vec<Source>,
     top: usize,
     json: bool,
+    explain: bool,
     bad: Option<PathBuf>,
     /// In bytes.
     memory: usize,
@@ -94,13 +97,13 @@ fn main() -> ExitCode {
 }
 
 fn parse_args() -> Result<Task, lexopt::Error> {
-    let mut options =
-        Options { sources: Vec::new(), top: 10, json: false, bad: None, memory: 32 << 20 };
+    let mut options = Options { top: 10, memory: 32 << 20, ..Options::default() };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
             Long("top") => options.top = args.value()?.parse()?,
             Long("json") => options.json = true,
+            Long("explain") => options.explain = true,
             Long("bad") => options.bad = Some(args.value()?.into()),
             Long("memory") => {
                 options.memory = args.value()?.parse::<NonZero<usize>>()?.get().saturating_mul(MIB);
@@ -137,7 +140,8 @@ fn total(options: &Options) -> ExitCode {
         say(format_args!("cannot watch for Ctrl-C: {error}"));
         return ExitCode::from(FAILED);
     }
-    let totalled = pipeline::run(&ctx, &options.sources, options.memory, bad, &progress);
+    let Options { sources, memory, explain, .. } = options;
+    let totalled = pipeline::run(&ctx, sources, *memory, bad, *explain, &progress);
     let (totals, journal) = match totalled {
         Ok(totalled) => totalled,
         Err(pipeline::Error::Stopped(_)) => {

@@ -1,40 +1,27 @@
-//! The job itself: one reader, a parser per core, one recorder, and a ring of buffers.
+//! The job itself: one flow, and a ring of buffers. `--explain` shows the same as it is wired:
 //!
 //! ```text
-//!            blocks              parsed
-//!   reader ----------> parsers ----------> recorder
-//!      ^                  (locals, merged      |
-//!      |                   when all is read)   |
-//!      +---------------------------------------+
-//!                  free buffers
+//!   read  ==>  parse, on every core, order kept  ==>  record, on the calling thread
+//!     ^                                                 |
+//!     +------------------ free buffers -----------------+
 //! ```
 //!
 //! There is a fixed number of buffers, so memory is bounded and a slow stage slows down the others.
-//! Blocks are parsed in any order; the recorder puts them back in order and frees a buffer only then,
-//! so what it holds back is bounded, too. Each channel has room for all buffers, so only a stage
-//! without input waits, and there is always one with input: no deadlock.
 
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use ironsys::channel::{self, Receiver, Sender};
-use ironsys::{Context, Stop, scope};
+use ironsys::flow::{Flow, FlowError, Par};
+use ironsys::{Context, Stop, channel};
 
 use crate::input::{BLOCK, Block, Reader, Source};
 use crate::line::{self, first_line};
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::recorder::{Journal, Recorder};
 use crate::totals::Totals;
-
-/// A block and what its parser found in it.
-pub(crate) struct Parsed {
-    pub(crate) block: Block,
-    pub(crate) lines: u64,
-    /// Where in the block bad lines start; `u32` because there may be one a byte.
-    pub(crate) bad: Vec<u32>,
-}
 
 /// Why there are no totals. What is wrong with a source goes to the journal instead.
 #[derive(Debug, thiserror::Error)]
@@ -51,66 +38,54 @@ pub(crate) fn run(
     sources: &[Source],
     room: usize,
     bad: Option<File>,
+    explain: bool,
     progress: &Progress,
 ) -> Result<(Totals, Journal), Error> {
     let cores = available_parallelism().map_or(1, NonZero::get);
     let buffers = 2 * cores + 2;
-    let (free_tx, free) = channel::bounded(buffers);
-    let (blocks_tx, blocks) = channel::bounded(buffers);
-    let (parsed_tx, parsed) = channel::bounded(buffers);
+    let (free, taken) = channel::bounded(buffers);
     for _ in 0..buffers {
-        let _ = free_tx.try_send(Vec::with_capacity(BLOCK)); // there is room for all
+        let _ = free.try_send(Vec::with_capacity(BLOCK)); // there is room for all
     }
-    scope(ctx, |s| {
-        let _ = s.named("reader").spawn(move |ctx| {
-            Reader { ctx, free, blocks: blocks_tx, progress, next_index: 0 }.run(sources);
-            Ok(())
-        });
-        let mut parsers = Vec::new();
-        for _ in 0..cores {
-            let (blocks, parsed_tx) = (blocks.clone(), parsed_tx.clone());
-            parsers.push(
-                s.named("parser")
-                    .spawn(move |ctx| parse_blocks(ctx, &blocks, &parsed_tx, room / cores)),
-            );
-        }
-        drop((blocks, parsed_tx)); // now only tasks hold ends, so a channel closes with the last one
-        let recorder = s
-            .named("recorder")
-            .spawn(move |ctx| Recorder::new(ctx, sources, bad, progress).run(&parsed, &free_tx));
-        let mut totals = Totals::default();
-        for parser in parsers {
-            totals.merge(parser.join(s.ctx())?);
-        }
-        Ok((totals, recorder.join(s.ctx())?))
-    })
+    let mut reader = Reader::new(sources, taken, progress);
+    let mut recorder = Recorder::new(sources, bad, progress);
+    // One for each worker: it takes one for a block, and puts it back.
+    let totals: Vec<_> = (0..cores).map(|_| Totals::with_room(room / cores)).collect();
+    let totals = Mutex::new(totals);
+    let lock = || totals.lock().unwrap_or_else(PoisonError::into_inner);
+    let flow = Flow::generate(|ctx| reader.next(ctx))
+        .named("read")
+        .par_map(Par::workers(cores).window(buffers), |mut block| {
+            let mut mine = lock().pop().expect("one for each worker");
+            parse(&mut block, &mut mine);
+            lock().push(mine);
+            block
+        })
+        .named("parse");
+    if explain {
+        say(format_args!("the plan:\n{}", flow.explain()));
+    }
+    let recorded = flow.try_for_each(ctx, |block| {
+        recorder.record(ctx, &block)?;
+        let _ = free.try_send(block.text); // the reader may have ended
+        Ok::<_, Error>(())
+    });
+    recorded.map_err(FlowError::into_error)?;
+    let mut all = Totals::default();
+    lock().drain(..).for_each(|totals| all.merge(totals));
+    Ok((all, recorder.finish()))
 }
 
-/// The task of a parser: counts until there are no more blocks, or the context is stopped.
-fn parse_blocks(
-    ctx: &Context,
-    blocks: &Receiver<Block>,
-    done: &Sender<Parsed>,
-    room: usize,
-) -> Result<Totals, Error> {
-    let mut totals = Totals::with_room(room);
-    for block in blocks.iter(ctx) {
-        let (mut lines, mut bad) = (0, Vec::new());
-        let text = &block.text;
-        let mut start = 0;
-        while start < text.len() {
-            let line = first_line(&text[start..]);
-            match line::parse(line) {
-                Ok(line) if block.spoiled.is_none() => totals.add(&line),
-                _ => bad.push(start as u32),
-            }
-            lines += 1;
-            start += line.len() + 1;
+/// Counts the lines of a block, and notes the bad ones in it.
+fn parse(block: &mut Block, totals: &mut Totals) {
+    let (text, mut start) = (&block.text, 0);
+    while start < text.len() {
+        let line = first_line(&text[start..]);
+        match line::parse(line) {
+            Ok(line) if start < block.whole => totals.add(&line),
+            _ => block.bad.push(start as u32),
         }
-        if done.send(ctx, Parsed { block, lines, bad }).is_err() {
-            break;
-        }
+        block.lines += 1;
+        start += line.len() + 1;
     }
-    ctx.check()?;
-    Ok(totals)
 }

@@ -1,19 +1,16 @@
 //! Takes note of what does not go into the totals: lines, bad lines, and sources that failed.
 //!
-//! Blocks arrive as the parsers finish them. They are put back in order here, which makes the number
-//! of a line a matter of counting.
+//! Blocks arrive in order, which makes the number of a line a matter of counting.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use ironsys::Context;
-use ironsys::channel::{Receiver, Sender};
 use memchr::memchr_iter;
 
-use crate::input::{Source, TOO_LONG};
+use crate::input::{Block, Source, TOO_LONG};
 use crate::line::{self, first_line};
-use crate::pipeline::{Error, Parsed};
+use crate::pipeline::Error;
 use crate::progress::Progress;
 
 /// Bytes of a bad line that are kept.
@@ -42,7 +39,6 @@ struct Tally {
 
 /// Sees every block once, in order.
 pub(crate) struct Recorder<'a> {
-    ctx: &'a Context,
     sources: &'a [Source],
     bad: Option<BufWriter<File>>,
     /// One for each source.
@@ -52,58 +48,23 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(
-        ctx: &'a Context,
-        sources: &'a [Source],
-        bad: Option<File>,
-        progress: &'a Progress,
-    ) -> Self {
+    pub(crate) fn new(sources: &'a [Source], bad: Option<File>, progress: &'a Progress) -> Self {
         let (bad, tallies) = (bad.map(BufWriter::new), vec![Tally::default(); sources.len()]);
-        Recorder { ctx, sources, bad, tallies, journal: Journal::default(), progress }
-    }
-
-    /// The task of the recorder.
-    pub(crate) fn run(
-        mut self,
-        parsed: &Receiver<Parsed>,
-        free: &Sender<Vec<u8>>,
-    ) -> Result<Journal, Error> {
-        let mut early = BTreeMap::new();
-        let mut next = 0;
-        for parsed in parsed.iter(self.ctx) {
-            early.insert(parsed.block.index, parsed);
-            while let Some(parsed) = early.remove(&next) {
-                next += 1;
-                self.record(&parsed)?;
-                let _ = free.try_send(parsed.block.text); // the reader may have ended
-            }
-        }
-        self.ctx.check()?;
-        for (source, tally) in self.sources.iter().zip(&self.tallies) {
-            self.journal.lines += tally.lines;
-            self.journal.bad += tally.bad;
-            if let Some(number) = tally.too_long {
-                let error = format!("{source}:{number}: {TOO_LONG}; only a part of it was read");
-                self.journal.errors.push(error);
-            }
-            if tally.lines > 0 && tally.lines == tally.bad {
-                self.journal.errors.push(format!("{source}: not an access log: no line parses"));
-            }
-        }
-        Ok(self.journal)
+        Recorder { sources, bad, tallies, journal: Journal::default(), progress }
     }
 
     /// Takes note of the next block in order.
-    fn record(&mut self, Parsed { block, lines, bad }: &Parsed) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, ctx: &Context, block: &Block) -> Result<(), Error> {
         let source = &self.sources[block.source];
         let tally = &mut self.tallies[block.source];
         let (mut number, mut at) = (tally.lines + 1, 0);
-        for &start in bad {
-            self.ctx.check()?; // there may be a million bad lines in a block
-            number += memchr_iter(b'\n', &block.text[at..start as usize]).count() as u64;
-            at = start as usize;
+        for start in block.bad.iter().map(|&start| start as usize) {
+            ctx.check()?; // there may be a million bad lines in a block
+            number += memchr_iter(b'\n', &block.text[at..start]).count() as u64;
+            at = start;
             let text = first_line(&block.text[at..]);
-            let reason = block.spoiled.or(line::parse(text).err()).unwrap_or("bad line");
+            let spoiled = (at >= block.whole).then_some(block.spoiled);
+            let reason = spoiled.or(line::parse(text).err()).unwrap_or("bad line");
             if reason == TOO_LONG {
                 tally.too_long.get_or_insert(number);
             }
@@ -117,12 +78,12 @@ impl<'a> Recorder<'a> {
                 out.write_all(if text.len() > KEPT { b" ...\n" } else { b"\n" })?;
             }
         }
-        if let Some(out) = self.bad.as_mut().filter(|_| !bad.is_empty()) {
+        if let Some(out) = self.bad.as_mut().filter(|_| !block.bad.is_empty()) {
             out.flush()?; // so that nothing is lost if the job is interrupted
         }
-        tally.lines += lines;
-        tally.bad += bad.len() as u64;
-        self.progress.recorded(*lines, bad.len() as u64);
+        tally.lines += block.lines;
+        tally.bad += block.bad.len() as u64;
+        self.progress.recorded(block.lines, block.bad.len() as u64);
         if let Some(fault) = &block.fault {
             let error = match tally.lines {
                 0 => format!("{source}: {fault}"),
@@ -131,5 +92,21 @@ impl<'a> Recorder<'a> {
             self.journal.errors.push(error);
         }
         Ok(())
+    }
+
+    /// Sums up, when every block has been recorded.
+    pub(crate) fn finish(mut self) -> Journal {
+        for (source, tally) in self.sources.iter().zip(&self.tallies) {
+            self.journal.lines += tally.lines;
+            self.journal.bad += tally.bad;
+            if let Some(number) = tally.too_long {
+                let error = format!("{source}:{number}: {TOO_LONG}; only a part of it was read");
+                self.journal.errors.push(error);
+            }
+            if tally.lines > 0 && tally.lines == tally.bad {
+                self.journal.errors.push(format!("{source}: not an access log: no line parses"));
+            }
+        }
+        self.journal
     }
 }
