@@ -69,12 +69,6 @@ const BUGS: &[Bug] = &[
         models: &["rate::turn_vs_cancel"],
     },
     Bug {
-        name: "plan_torn",
-        what: "a rate limit's plan is published without marking that it changes",
-        package: OURS,
-        models: &["rate::take_vs_new_stretch", "rate::take_vs_rate"],
-    },
-    Bug {
         name: "record_after_cancel",
         what: "a failing task cancels its siblings before it records why",
         package: OURS,
