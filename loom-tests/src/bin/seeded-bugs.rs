@@ -69,12 +69,6 @@ const BUGS: &[Bug] = &[
         models: &["rate::turn_vs_cancel"],
     },
     Bug {
-        name: "plan_torn",
-        what: "a rate limit's plan is published without marking that it changes",
-        package: OURS,
-        models: &["rate::take_vs_new_stretch", "rate::take_vs_rate"],
-    },
-    Bug {
         name: "stale_flight_is_joined",
         what: "a shared call that everybody has left is joined",
         package: OURS,

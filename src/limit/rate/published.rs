@@ -172,7 +172,6 @@ impl Published {
         let near = plan.near();
         let [step, per, rest] = plan.fraction().unwrap_or_default();
         let sequence = self.sequence.load(Ordering::Relaxed);
-        #[cfg(not(ironsys_bug = "plan_torn"))]
         self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
         // Release: who sees a new field sees the odd number.
         fence(Ordering::Release);
