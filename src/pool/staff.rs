@@ -117,6 +117,7 @@ impl Staff {
 
     /// The pool is dropped by one of its own jobs: its worker ends after the job, joined by nobody.
     pub(super) fn abandon(&self) {
+        // loom: unreached: only a pool dropped by its own job comes here; read under the same lock.
         self.0.lock().abandoned = true;
         drop(self.threads());
     }

@@ -201,6 +201,7 @@ impl Watch {
 
     /// A replacement could not be started.
     pub(super) fn not_replaced(&self) {
+        // loom: unreached: a model always has a thread to give.
         self.state.lock().replacing -= 1;
     }
 
