@@ -64,12 +64,15 @@ impl<K: Eq + Hash, M> Directory<K, M> {
         if state.subscriptions >= self.max {
             return Err(SubscribeError::TooMany(self.max));
         }
-        state.subscriptions += 1;
         state.next += 1;
         let id = state.next;
         let member = Arc::new(Member { id, tx, blocks });
-        let list = state.topics.entry(topic).or_insert_with(|| Arc::new([]));
-        *list = list.iter().cloned().chain([member]).collect();
+        // A topic that is there already is dropped with the arguments, after the lock.
+        match state.topics.get_mut(&topic) {
+            Some(list) => *list = list.iter().cloned().chain([member]).collect(),
+            None => drop(state.topics.insert(topic, Arc::new([member]))),
+        }
+        state.subscriptions += 1; // Last: a topic that panics takes no place.
         Ok(id)
     }
 

@@ -7,7 +7,7 @@ use crate::error::BuildError;
 use crate::observe::Ledger;
 use crate::panics;
 use crate::sync::{Arc, Mutex, catch_unwind};
-use crate::threads::Owned;
+use crate::threads::{Owned, is_current};
 use std::fmt;
 use std::hash::Hash;
 use std::ops::Deref;
@@ -151,6 +151,7 @@ pub(super) fn handle<M: Send + 'static>(
                     panics::discard(payload);
                 }
             }
+            rx.close(); // Its context may have stopped: nobody waits for it any more.
         }
     };
     match Owned::start(parent, name, at, work) {
@@ -164,11 +165,14 @@ impl<M> Handler<M> {
     ///
     /// # Cancellation
     /// When `ctx` stops, the call under way is cancelled and the last one, and the rest is handed back.
+    /// Called by the closure itself it does so at once, and does not count the call under way.
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> HandlerDrained<M> {
         self.membership = None;
         self.rx.close(); // Also for a publisher that is on its way.
-        if let Err(stop) = self.thread.wait(ctx) {
+        if !is_current(self.thread.number())
+            && let Err(stop) = self.thread.wait(ctx)
+        {
             self.thread.cancel(format!("the handler was to drain, but was stopped: {stop}"));
         }
         panics::discard(self.thread.join());

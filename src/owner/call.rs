@@ -82,7 +82,9 @@ impl<T, F: FnOnce(&mut T) + Send> Run<T> for Told<F> {
         match catch_unwind(|| call(value)) {
             Ok(()) => End::Done,
             Err(payload) => {
-                log::error!("ironsys: {}", Panicked::new(&*owner, at, payload));
+                let panicked = Panicked::new(&*owner, at, payload);
+                panics::contain(|| log::error!("ironsys: {panicked}"));
+                panics::discard(panicked);
                 End::Failed
             }
         }

@@ -107,7 +107,7 @@ impl<T> Owner<T> {
     }
 
     /// Accepts no more calls, and returns when those accepted have run, the value is dropped, on its
-    /// thread, and that is gone. It may be called again.
+    /// thread, and that is gone. It may be called again. One of its own calls only closes it.
     ///
     /// # Cancellation
     /// The owner stays closed and goes on: call again, or drop it.
@@ -117,7 +117,7 @@ impl<T> Owner<T> {
     #[track_caller]
     pub fn close(&self, ctx: &Context) -> Result<(), Stop> {
         self.caller.tx.close();
-        self.thread.wait(ctx)
+        if is_current(self.thread.number()) { Ok(()) } else { self.thread.wait(ctx) }
     }
 
     /// Runs what is queued, and brings the value back.
@@ -126,7 +126,8 @@ impl<T> Owner<T> {
     /// When `ctx` stops, the owner is dropped: it is cancelled, and the value is gone.
     ///
     /// # Errors
-    /// [`Gone`](IntoInnerError::Gone), [`Stopped`](IntoInnerError::Stopped).
+    /// [`Gone`](IntoInnerError::Gone), also when one of its own calls asks for it, and
+    /// [`Stopped`](IntoInnerError::Stopped).
     ///
     /// ```
     /// use ironsys::{Context, owner::Owner};
@@ -142,6 +143,9 @@ impl<T> Owner<T> {
     where
         T: Send + 'static,
     {
+        if is_current(self.thread.number()) {
+            return Err(IntoInnerError::Gone("a call of the owner cannot wait for itself".into()));
+        }
         let (reply, mut answer) = oneshot();
         let last = Message::Last(Box::new(move |value| {
             if let Err(unwanted) = reply.send(value) {

@@ -146,6 +146,8 @@ impl Submitter {
 
     /// Hands a job on that another pool did not run.
     ///
+    /// Its ticket belongs to that pool: a job of this one that waits for it does not run it early.
+    ///
     /// # Cancellation
     /// Of the wait for room: the job is in the error.
     ///

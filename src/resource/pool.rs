@@ -162,17 +162,21 @@ impl<R, E> ResourcePool<R, E> {
     /// Fills a place: with an idle resource that works, or a new one.
     fn fill(&self, ctx: &Context, mut permit: Permit) -> Result<Pooled<R>, TakeError<E>> {
         let Inner { core, create, check } = &*self.inner;
+        let checked = check.is_some();
         let clock = ctx.clock();
         loop {
             let now = clock.now();
-            let Some(item) = self.pick(now)? else { break };
+            let Some(item) = self.pick(now, checked)? else { break };
             let idle_for = now.saturating_duration_since(item.since);
             let pooled = Pooled::new(core, item, Some(permit), clock);
             let Some(check) = check.as_ref().filter(|_| idle_for >= core.limits.check_after) else {
                 return Ok(pooled);
             };
             match pooled.check(|resource| check(ctx, resource)) {
-                Ok(pooled) => return Ok(pooled),
+                Ok(pooled) => {
+                    core.with(|state, _| state.counts.takes += 1);
+                    return Ok(pooled);
+                }
                 Err(Some(back)) => permit = back,
                 Err(None) => unreachable!("the place was put in above"),
             }
@@ -190,7 +194,7 @@ impl<R, E> ResourcePool<R, E> {
     }
 
     /// Takes the idle resource returned last, or counts one as being made.
-    fn pick(&self, now: Instant) -> Result<Option<Item<R>>, TakeError<E>> {
+    fn pick(&self, now: Instant, checked: bool) -> Result<Option<Item<R>>, TakeError<E>> {
         let core = &self.inner.core;
         core.with(|state, aside| {
             if state.closed {
@@ -198,10 +202,13 @@ impl<R, E> ResourcePool<R, E> {
             }
             state.expire(&core.limits, now, aside);
             let item = state.idle.pop_back();
-            match item {
-                Some(_) => {
+            match &item {
+                Some(Item { since, .. }) => {
+                    let idle_for = now.saturating_duration_since(*since);
                     state.counts.taken += 1;
-                    state.counts.takes += 1;
+                    // One that is to be checked counts when that has gone well.
+                    let sure = !checked || idle_for < core.limits.check_after;
+                    state.counts.takes += u64::from(sure);
                 }
                 None => state.counts.creating += 1,
             }

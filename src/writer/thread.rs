@@ -61,6 +61,7 @@ impl<W: Write> Thread<W> {
         if let Err(reason) = end {
             self.shared.with(|state, wakes| state.fail(reason, &hand, wakes));
         }
+        panics::discard(self.on_error); // Its drop must not take the sink along.
         self.sink
     }
 

@@ -257,3 +257,48 @@ fn many_callers_one_order_each_and_never_two_calls() {
     assert!(log.lock().unwrap().iter().all(|batch| (1..=7).contains(&batch.len())));
     assert!(batcher.stats().ledger.is_balanced());
 }
+
+/// Its drop panics, without a word.
+#[derive(Debug)]
+struct Spiteful;
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        throw("spite");
+    }
+}
+
+impl std::fmt::Display for Spiteful {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("spite")
+    }
+}
+
+#[test]
+fn an_error_whose_drop_panics_fails_its_batch_and_no_other() {
+    let (ctx, _cancel) = root();
+    let call = |_: &Context, batch: &[u32]| if batch == [1] { Err(Spiteful) } else { Ok(()) };
+    let batcher = Batcher::builder("b", call).max_items(1).retry(at_once(2)).build().unwrap();
+    batcher.send(&ctx, 1).unwrap();
+    batcher.send(&ctx, 2).unwrap();
+    let report = batcher.drain(&ctx);
+    assert_eq!((report.done, report.failed), (1, 1));
+}
+
+#[test]
+fn a_closure_whose_drop_panics_takes_nothing_along() {
+    let (ctx, _cancel) = root();
+    let (begun, has_begun) = mpsc::channel();
+    let spite = Spiteful;
+    let call = move |job: &Context, _: &[u32]| {
+        let _mine = &spite;
+        begun.send(()).unwrap();
+        job.wait_stopped();
+        Ok::<_, String>(())
+    };
+    let batcher = Batcher::builder("b", call).max_items(1).build().unwrap();
+    (0..4).for_each(|n| batcher.send(&ctx, n).unwrap());
+    has_begun.recv().unwrap();
+    let report = batcher.drain(&ctx.with_timeout(Duration::ZERO));
+    assert_eq!((report.done, report.undelivered), (1, vec![1, 2, 3]));
+}

@@ -1,11 +1,89 @@
 //! The bus: each line of its contract.
 
 use crate::{ms, root, throw, timeless, until};
-use ironsys::bus::{Bus, PublishError, SubscribeError};
+use ironsys::bus::{Bus, Handler, PublishError, SubscribeError};
 use ironsys::channel::{Overflow, RecvError, TryRecvError};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
+
+#[test]
+fn a_handler_whose_context_has_stopped_holds_nobody_up() {
+    let (ctx, _cancel) = root();
+    let (under, cancel) = root();
+    let bus = Bus::new();
+    let handler = bus.subscriber("t").queue(1).context(&under).handler(|_, _: u32| ()).unwrap();
+    cancel.cancel();
+    for n in 0..5 {
+        bus.publish(&ctx, &"t", n).unwrap();
+    }
+    drop(handler);
+}
+
+#[test]
+fn a_handler_drained_by_its_own_call_hands_back_the_rest() {
+    let (ctx, _cancel) = root();
+    let bus = Bus::new();
+    let (give, take) = mpsc::channel::<Handler<u32>>();
+    let (done, is_done) = mpsc::channel();
+    let under = ctx.clone();
+    let handler = bus.subscriber("t").handler(move |_, _| {
+        let report = take.recv().unwrap().drain(&under);
+        done.send((report.handled, report.undelivered)).unwrap();
+    });
+    bus.publish(&ctx, &"t", 1).unwrap();
+    bus.publish(&ctx, &"t", 2).unwrap();
+    give.send(handler.unwrap()).unwrap();
+    assert_eq!(is_done.recv().unwrap(), (0, vec![2]));
+}
+
+/// All are one topic. The drop of one asks the bus; the hash of one panics.
+#[derive(Clone)]
+struct Topic(Option<Arc<Mutex<Option<Bus<Topic, u32>>>>>, bool);
+
+impl PartialEq for Topic {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Topic {}
+
+impl std::hash::Hash for Topic {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {
+        if self.1 {
+            throw("no hash");
+        }
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let bus = self.0.as_ref().and_then(|bus| bus.lock().unwrap().clone());
+        let _ = bus.map(|bus| bus.stats());
+    }
+}
+
+#[test]
+fn a_topic_is_not_dropped_under_the_lock() {
+    let bus = Bus::new();
+    let slot = Arc::new(Mutex::new(Some(bus.clone())));
+    let _first = bus.subscribe(Topic(None, false)).unwrap();
+    let second = bus.subscribe(Topic(Some(slot.clone()), false)).unwrap();
+    drop(second);
+    slot.lock().unwrap().take();
+    assert_eq!(bus.stats().subscriptions, 1);
+}
+
+#[test]
+fn a_topic_whose_hash_panics_takes_no_place() {
+    let bus: Bus<Topic, u32> = Bus::builder().max_subscriptions(1).build().unwrap();
+    let out = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        std::mem::forget(bus.subscribe(Topic(None, true)));
+    }));
+    assert!(out.is_err());
+    assert!(bus.subscribe(Topic(None, false)).is_ok());
+}
 
 #[test]
 fn a_message_goes_to_everybody_subscribed_to_its_topic_and_to_nobody_else() {

@@ -268,3 +268,36 @@ fn a_value_whose_drop_panics_harms_nobody() {
     owner.close(&ctx).unwrap();
     assert_eq!(Owner::builder("a\0b").start(|_| ()).unwrap_err().field(), "name");
 }
+
+/// Its drop panics, without a word.
+struct Spiteful;
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        throw("spite");
+    }
+}
+
+#[test]
+fn a_panic_with_a_payload_whose_drop_panics_is_one_failure() {
+    let (ctx, _cancel) = root();
+    let owner = Owner::builder("o").on_panic(OnPanic::Keep).start(|_| 5).unwrap();
+    owner.tell(&ctx, |_| std::panic::resume_unwind(Box::new(Spiteful))).unwrap();
+    assert_eq!(owner.call(&ctx, |n| *n).unwrap(), 5);
+    let ledger = owner.stats().ledger;
+    assert_eq!((ledger.failed, ledger.accepted), (1, 2));
+}
+
+#[test]
+fn an_owner_ended_by_its_own_call_does_not_wait_for_itself() {
+    let (ctx, _cancel) = root();
+    let owner = Arc::new(Owner::start("o", |_| 5).unwrap());
+    let (mine, under) = (owner.clone(), ctx.clone());
+    assert_eq!(owner.call(&ctx, move |_| mine.close(&under)).unwrap(), Ok(()));
+    owner.close(&ctx).unwrap();
+
+    let owner = Owner::start("o", |_| 5).unwrap();
+    let (caller, under) = (owner.caller(), ctx.clone());
+    let out = caller.call(&ctx, move |_| owner.into_inner(&under)).unwrap();
+    assert!(matches!(out, Err(IntoInnerError::Gone(_))), "{out:?}");
+}

@@ -631,3 +631,13 @@ proptest! {
         prop_assert_eq!(world.alive.load(Ordering::SeqCst), 0);
     }
 }
+
+#[test]
+fn a_take_counts_once_however_many_checks_fail() {
+    let (ctx, _cancel) = root();
+    let pool = ResourcePool::builder("r", |_: &Context| Ok::<_, String>(())).check(|_, ()| false);
+    let pool = pool.build().unwrap();
+    drop(pool.take(&ctx).unwrap());
+    drop(pool.take(&ctx).unwrap());
+    assert_eq!((pool.stats().takes, pool.stats().ledger.failed), (2, 1));
+}

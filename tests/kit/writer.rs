@@ -347,3 +347,21 @@ proptest! {
         prop_assert_eq!(report.written as usize, sink.text().len());
     }
 }
+
+#[test]
+fn an_on_error_whose_drop_panics_does_not_take_the_sink_along() {
+    struct Spiteful;
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            throw("spite");
+        }
+    }
+    let (ctx, _cancel) = root();
+    let spite = Spiteful;
+    let on_error = move |_: &std::io::Error| {
+        let _mine = &spite;
+    };
+    let out = BackgroundWriter::builder(Vec::new()).on_error(on_error).build().unwrap();
+    out.write(&ctx, "abc").unwrap();
+    assert_eq!(out.drain(&ctx).sink.unwrap(), b"abc");
+}

@@ -69,6 +69,10 @@ impl<T, E: fmt::Display> Thread<T, E> {
             Message::Flush(_) => None, // Dropping the reply says it.
         }));
         self.counts.with(|counts| counts.dropped += left.len() as u64);
+        // Their drop must not take along what is left.
+        panics::discard(self.call);
+        panics::discard(self.when);
+        panics::discard(self.on_failed);
         left
     }
 
@@ -116,7 +120,10 @@ impl<T, E: fmt::Display> Thread<T, E> {
                         catch_unwind(|| when(&error)).unwrap_or(false) // Not known: not again.
                     });
                     match delays.next() {
-                        Some(delay) if again && ctx.sleep(delay).is_ok() => retries += 1,
+                        Some(delay) if again && ctx.sleep(delay).is_ok() => {
+                            retries += 1;
+                            panics::discard(error);
+                        }
                         _ => break Err(Ok(Arc::new(error))),
                     }
                 }
@@ -134,7 +141,10 @@ impl<T, E: fmt::Display> Thread<T, E> {
                 }
                 panics::discard(items);
             }
-            Err(why) => self.refuse(items, replies, &why),
+            Err(why) => {
+                self.refuse(items, replies, &why);
+                panics::discard(why);
+            }
         }
     }
 
@@ -170,7 +180,9 @@ impl<T, E: fmt::Display> Thread<T, E> {
                 }
             }
             (Ok(error), None) => {
-                log::error!("ironsys: {} items were not written: {error}", unclaimed.len());
+                panics::contain(|| {
+                    log::error!("ironsys: {} items were not written: {error}", unclaimed.len());
+                });
                 panics::discard(unclaimed);
             }
             (Err(panic), _) => {
