@@ -13,6 +13,7 @@
 mod message;
 mod rules;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -59,11 +60,11 @@ fn main() -> ExitCode {
     let options = match parse_args() {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{HELP}");
+            out(format_args!("{}", HELP.trim_end()));
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("router: {error}; see --help");
+            err(format_args!("router: {error}; see --help"));
             return ExitCode::from(2);
         }
     };
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
     match run(&ctx, cancel, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("router: {error}");
+            err(format_args!("router: {error}"));
             ExitCode::from(if ctx.is_stopped() { 130 } else { 1 })
         }
     }
@@ -127,7 +128,7 @@ fn run(ctx: &Context, cancel: Canceller, options: &Options) -> Result<(), Error>
         })
         .monitor(&monitor);
     if options.explain {
-        println!("{}", messages.explain());
+        out(format_args!("{}", messages.explain()));
         return Ok(());
     }
 
@@ -147,20 +148,20 @@ fn run(ctx: &Context, cancel: Canceller, options: &Options) -> Result<(), Error>
         consumers.into_iter().map(|task| task.join(s.ctx())).collect::<Result<Vec<u64>, Stop>>()
     })?;
 
-    println!("{:<12} {:>10}", "rule", "routed");
+    out(format_args!("{:<12} {:>10}", "rule", "routed"));
     for rule in router.stats() {
-        println!("{:<12} {:>10}", rule.name, rule.routed);
+        out(format_args!("{:<12} {:>10}", rule.name, rule.routed));
     }
-    println!(
+    out(format_args!(
         "\n{:<12} {:>10} {:>10} {:>6} {:>12}",
         "output", "accepted", "consumed", "peak", "time full"
-    );
+    ));
     for ((output, name), consumed) in receivers.iter().zip(OUTPUTS).zip(consumed) {
         let stats = output.stats();
         let (accepted, peak, full) = (stats.ledger.accepted, stats.peak, stats.time_full);
-        println!("{name:<12} {accepted:>10} {consumed:>10} {peak:>6} {full:>12.1?}");
+        out(format_args!("{name:<12} {accepted:>10} {consumed:>10} {peak:>6} {full:>12.1?}"));
     }
-    println!("\n{}", monitor.report());
+    out(format_args!("\n{}", monitor.report()));
     Ok(())
 }
 
@@ -187,8 +188,8 @@ fn consume(
 fn reload(router: &Router<Message>, options: &Options, outputs: &[Sender<Message>]) {
     let read = rules::load(options.rules.as_deref(), outputs);
     match read.and_then(|rules| router.replace(rules).map_err(Error::from)) {
-        Ok(()) => eprintln!("router: rules read again"),
-        Err(error) => eprintln!("router: {error}; the old rules stay"),
+        Ok(()) => err(format_args!("router: rules read again")),
+        Err(error) => err(format_args!("router: {error}; the old rules stay")),
     }
 }
 
@@ -213,4 +214,13 @@ fn watch_signals(
         }
     })?;
     Ok(())
+}
+
+/// Writes to the standard output. A reader that has seen enough (`| head`) is no failure.
+fn out(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn err(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

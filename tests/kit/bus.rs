@@ -39,7 +39,10 @@ fn a_handler_drained_by_its_own_call_hands_back_the_rest() {
 
 /// All are one topic. The drop of one asks the bus; the hash of one panics.
 #[derive(Clone)]
-struct Topic(Option<Arc<Mutex<Option<Bus<Topic, u32>>>>>, bool);
+struct Topic(Option<Lent>, bool);
+
+/// A bus that a topic of it can reach.
+type Lent = Arc<Mutex<Option<Bus<Topic, u32>>>>;
 
 impl PartialEq for Topic {
     fn eq(&self, _: &Self) -> bool {
