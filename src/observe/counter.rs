@@ -29,8 +29,8 @@ impl Counter {
     pub(crate) fn add_one(&self) {
         match self.places.get(thread_slot::mine()) {
             Some(Place(mine)) => {
-                // Only this thread writes it. loom: unreached: in a model all share.
-                let count = mine.load(Ordering::Relaxed);
+                // Only this thread writes it.
+                let count = mine.load(Ordering::Relaxed); // loom: unreached: in a model all share.
                 mine.store(count + 1, Ordering::Relaxed); // loom: unreached: in a model all share.
             }
             None => {

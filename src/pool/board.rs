@@ -90,6 +90,12 @@ impl Board {
         Board { name, clock, room, state: Mutex::new(state) }
     }
 
+    /// Somebody waits for room, or nobody does any more.
+    fn note_full(&self, full: bool) {
+        let mut state = self.state.lock();
+        if full { state.full.start() } else { state.full.stop() }
+    }
+
     /// Queues a job, waiting for room.
     #[track_caller]
     pub(super) fn send(
@@ -105,10 +111,10 @@ impl Board {
             Ok(room) => room,
             Err(TryAcquireError::Closed) => return Err(SendError::Closed(job)),
             Err(_) => {
-                self.state.lock().full.start();
+                self.note_full(true);
                 let room = self.room.acquire(ctx, 1);
                 if self.room.waiting() == 0 {
-                    self.state.lock().full.stop();
+                    self.note_full(false);
                 }
                 match room {
                     Ok(room) => room,

@@ -251,6 +251,7 @@ impl<S: Session> Core<S> {
 
     fn park(self: &Arc<Self>, shard: usize, ticket: u64) {
         let place = &self.shards[shard];
+        // loom: unreached: a model never spins.
         if spin(|| place.waiting.load(Ordering::Relaxed) != 0) {
             return;
         }
@@ -320,6 +321,7 @@ impl<S: Session> Op for Park<'_, S> {
         };
         drop(inbox);
         if parked.is_some() {
+            // loom: unreached: needs a wake-up that was left over from an earlier wait.
             self.core.parked.fetch_sub(1, Ordering::Relaxed);
         }
         ready.then_some(())
@@ -331,6 +333,7 @@ impl<S: Session> Op for Park<'_, S> {
         let parked = if mine { inbox.parked.take() } else { None };
         drop(inbox);
         if parked.is_some() {
+            // loom: unreached: needs a wake-up that was left over from an earlier wait.
             self.core.parked.fetch_sub(1, Ordering::Relaxed);
         }
         None

@@ -29,6 +29,20 @@ fn chunks() {
     });
 }
 
+/// A segment gives what it keeps back before it waits itself: here that is what ends the wait.
+#[test]
+fn flush_before_wait() {
+    small("flow::flush_before_wait", || {
+        let (ctx, _cancel) = Context::root();
+        let (tx, rx) = channel::bounded(1);
+        tx.try_send(1).expect("there is room");
+        let out = Flow::receiver(&rx).buffer(8).for_each(&ctx, |_| {
+            tx.close();
+        });
+        out.expect("nobody stops it");
+    });
+}
+
 /// A hand-over without a place.
 #[test]
 fn rendezvous() {

@@ -1,9 +1,10 @@
 //! Ways through a flow with state of their own: rules that change, a value that is taken back.
 
 use crate::{join, model, spawn};
-use ironsys::flow::{Flow, Router, Rules};
+use ironsys::flow::{Count, Flow, Monitor, Router, Rules, Window, on_error};
 use ironsys::testing::Model;
 use ironsys::{Context, channel};
+use std::time::Duration;
 
 /// Rules are replaced while an item is routed: it goes by the old or the new ones, and once.
 #[test]
@@ -57,5 +58,23 @@ fn key_by_in_order() {
         let (ctx, _cancel) = Context::root();
         let flow = Flow::range(0..2u8).key_by(|_| 0u8).par_map(1, |n| n);
         assert_eq!(flow.collect::<Vec<_>>(&ctx).expect("nobody fails"), [0, 1]);
+    });
+}
+
+/// Items that are passed over are counted: an error that is skipped, an item that comes late.
+#[test]
+fn skipped_items_are_counted() {
+    model("flow_ways::skipped_items_are_counted", || {
+        let (ctx, _cancel) = Context::root();
+        let monitor = Monitor::new();
+        let odd = |n: u64| if n == 1 { Err(()) } else { Ok(n) };
+        let flow = Flow::range(0..3).try_map(odd).on_error(on_error::skip());
+        let second = Window::tumbling(Duration::from_secs(1)).expect("longer than zero");
+        let panes = flow
+            .map(|n| 2 - n) // 2, 0: the second is late.
+            .window_by(second, |n| Duration::from_secs(*n), Count::default)
+            .monitor(&monitor);
+        assert_eq!(panes.count(&ctx).map_err(|_| ()), Ok(1));
+        assert_eq!(monitor.report().segments[0].skipped, 2);
     });
 }

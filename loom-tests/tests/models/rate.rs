@@ -34,6 +34,21 @@ fn two_takes() {
     });
 }
 
+/// What can never pass, and a key for which there is no room: refused at once, and counted.
+#[test]
+fn refusals_are_counted() {
+    model("rate::refusals_are_counted", || {
+        let (each, ctx, _time) = bucket(1);
+        assert!(each.acquire(&ctx, 9).is_err());
+        assert_eq!(each.stats().refused, 1);
+        let keys = Keyed::builder(&each).max_keys(1).shards(1).build().expect("one shard is one");
+        keys.try_acquire(&1, 1).expect("it is new");
+        assert!(keys.try_acquire(&2, 1).is_err(), "the first is not idle");
+        let stats = keys.stats();
+        assert_eq!((stats.evicted, stats.refused_keys), (0, 1));
+    });
+}
+
 /// A take meets a change of the rate: the token that is there before and after is there during it.
 #[test]
 fn take_vs_rate() {

@@ -109,6 +109,7 @@ fn start_vs_start() {
         manager.get_or_start(&ctx, &1).expect("it starts");
         join(other);
         assert_eq!((starts.get(), manager.len(), manager.live()), (1, 1, 1));
+        assert_eq!(manager.ids(), [1]);
         drop(manager);
     });
 }
@@ -162,6 +163,7 @@ fn tell_vs_passivate() {
     model("session::tell_vs_passivate", || {
         let (ctx, _cancel) = Context::root();
         let store: Arc<MemoryStore<u8>> = Arc::new(MemoryStore::new());
+        assert_eq!(store.len(), 0);
         let manager = one().store(store.clone()).build().expect("fine numbers");
         manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
         let teller = spawn({

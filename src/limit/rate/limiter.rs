@@ -190,12 +190,16 @@ impl<K: Kind> RateLimit<K> {
         if self.try_fast(n) == Tried::Granted { Ok(()) } else { self.acquire_slow(ctx, n) }
     }
 
+    fn note_refused(&self) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     #[cold]
     #[track_caller]
     fn acquire_slow(&self, ctx: &Context, n: u32) -> Result<(), RateError> {
         let entered = self.shared.enter(n, ctx.remaining(), false);
         if entered.is_err() {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            self.note_refused();
         }
         match entered? {
             0 => Ok(()),

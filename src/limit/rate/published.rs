@@ -17,7 +17,7 @@
 
 use super::meter::Tried;
 use super::plan::{self, Near, Plan};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{self, AtomicU64, Ordering};
 
 /// "Take the lock."
 const BUSY: u64 = 1;
@@ -125,7 +125,7 @@ impl Published {
     fn not_yet(&self, word: u64, copy: Copied, spent: u64, ask: u64, d: u64) -> Tried {
         let [step, per, rest] = [0, 1, 2].map(|i| self.fraction[i].load(Ordering::Relaxed));
         // As in `copy`.
-        fence(Ordering::Acquire);
+        sync::fence(Ordering::Acquire);
         // No exchange says that the word still is what the plan was read for, so this does: a newer plan
         // than the word's comes with the bit, or with another word.
         let sound = self.sequence.load(Ordering::Relaxed) == copy.sequence
@@ -156,7 +156,7 @@ impl Published {
             capacity: self.capacity.load(Ordering::Relaxed),
         };
         // Acquire: if any of these was of a newer plan, so is the number below.
-        fence(Ordering::Acquire);
+        sync::fence(Ordering::Acquire);
         let sound = sequence & 1 == 0 && self.sequence.load(Ordering::Relaxed) == sequence;
         sound.then_some(copy)
     }
@@ -174,7 +174,7 @@ impl Published {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
         // Release: who sees a new field sees the odd number.
-        fence(Ordering::Release);
+        sync::fence(Ordering::Release);
         self.version.store(plan.version(), Ordering::Relaxed);
         self.at.store(at, Ordering::Relaxed);
         self.base.store(ring(credit), Ordering::Relaxed);
