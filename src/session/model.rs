@@ -52,7 +52,7 @@ pub trait Session: Sized + Send + 'static {
     /// Makes the state: at the first start, and at every restart unless a snapshot is in the store.
     ///
     /// # Errors
-    /// The session does not come to be. A caller of [`start`](super::Sessions::start) gets the error;
+    /// The session does not come to be. A caller of [`get_or_start`](super::Sessions::get_or_start) gets the error;
     /// messages that waited are undelivered. A failed *re*start counts as one more crash.
     fn start(id: &Self::Id, cx: &mut Cx<'_, Self>) -> Result<Self, Self::Error>;
 

@@ -39,8 +39,12 @@ fn two_takes() {
 fn refusals_are_counted() {
     model("rate::refusals_are_counted", || {
         let (each, ctx, _time) = bucket(1);
-        assert!(each.acquire(&ctx, 9).is_err());
-        assert_eq!(each.stats().refused, 1);
+        let other = spawn({
+            let (each, ctx) = (each.clone(), ctx.clone());
+            move || each.acquire(&ctx, 9).is_err()
+        });
+        assert!(each.acquire(&ctx, 9).is_err() && join(other));
+        assert_eq!(each.stats().refused, 2);
         let keys = Keyed::builder(&each).max_keys(1).shards(1).build().expect("one shard is one");
         keys.try_acquire(&1, 1).expect("it is new");
         assert!(keys.try_acquire(&2, 1).is_err(), "the first is not idle");

@@ -143,6 +143,7 @@ impl<U: Send> Worker<U> {
     pub(super) fn is_wanted(&mut self) -> bool {
         // Relaxed: see `Board::with`.
         (MODEL || self.items.is_multiple_of(LOOK_EVERY))
+            // loom: unreached: a run of a model has one item, and is over before this is asked.
             && self.board.hungry.load(Ordering::Relaxed)
             && self.is_late()
     }

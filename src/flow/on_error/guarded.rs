@@ -31,7 +31,7 @@ pub struct Guarded<'a, P> {
 /// let breaker = Breaker::builder("db").trip(trip).open_for(minute).clock(ctx.clock()).build()?;
 /// let start = ctx.clock().now();
 /// // The database is down for the first two rows; then it gets a minute to recover.
-/// let insert = |row: u32| if row < 2 { Err("down") } else { Ok(row) };
+/// let insert = |row: u32| if row < 2 { Err(std::io::Error::other("down")) } else { Ok(row) };
 /// let rows = Flow::of(0..5).try_map(insert);
 /// let inserted = rows.on_error(on_error::breaker(&breaker).then(on_error::skip())).count(&ctx)?;
 /// assert_eq!((inserted, ctx.clock().now() - start), (3, minute));
@@ -61,7 +61,7 @@ impl<'a, P> Guarded<'a, P> {
     /// let (later, rows) = channel::bounded(10);
     /// let breaker = Breaker::builder("db").build()?;
     /// breaker.force_open();
-    /// let insert = Flow::of(0..3).try_map(|row: u32| Ok::<_, String>(row));
+    /// let insert = Flow::of(0..3).try_map(|row: u32| Ok::<_, std::io::Error>(row));
     /// let policy = on_error::breaker(&breaker).or_divert(&later);
     /// assert_eq!((insert.on_error(policy).count(&ctx)?, rows.drain()), (0, vec![0, 1, 2]));
     /// # Ok(()) }

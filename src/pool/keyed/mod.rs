@@ -38,7 +38,7 @@ use std::time::Duration;
 /// is true of the threads of a [`Pool`] is true here, and dropping or draining does the same.
 ///
 /// # Jobs that submit and join
-/// A job may submit to its own pool; if there is no room it gets [`SubmitError::Full`] instead of
+/// A job may submit to its own pool; if there is no room it gets [`SubmitError::Full`](super::SubmitError::Full) instead of
 /// waiting for itself. It must not *join* a job of its own key, which comes after it; the wait ends
 /// with its context. Nor is a job run before its turn to serve one that joins it, as a plain pool
 /// would: all threads can be taken by jobs that join jobs of other keys.
