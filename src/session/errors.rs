@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TellError<M> {
-    /// The session behind this address has ended.
+    /// The session behind this address has ended; by id: none could be started, time and again.
     #[error("the session has ended")]
     Ended(M),
     /// The manager takes no more messages.

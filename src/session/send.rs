@@ -15,6 +15,10 @@ use std::collections::VecDeque;
 /// A message that was taken: by whom, and what follows.
 type Sent<S> = (Arc<Cell<S>>, Then);
 
+/// How often a message is offered to a session that is started for it, before its sender is told that
+/// there is none.
+const MAX_AGAIN: u32 = 16;
+
 impl<S: Session> Core<S> {
     /// Sends to the session with this id, which is started if there is none.
     #[inline]
@@ -54,6 +58,7 @@ impl<S: Session> Core<S> {
         mut pushed: Pushed<S::Msg>,
         anew: bool,
     ) -> Result<Sent<S>, TellError<S::Msg>> {
+        let mut again = 0;
         loop {
             let msg = match pushed {
                 Pushed::Taken(then, victim) => {
@@ -69,7 +74,8 @@ impl<S: Session> Core<S> {
                     }
                     _ => return Err(TellError::Full(msg)),
                 },
-                Pushed::Gone(msg) if anew => msg,
+                // One that ends again and again before the message is in does not start at all.
+                Pushed::Gone(msg) if anew && again < MAX_AGAIN => msg,
                 Pushed::Ending(msg) | Pushed::Gone(msg) => return Err(TellError::Ended(msg)),
                 Pushed::Passivated(msg) => msg,
             };
@@ -78,6 +84,7 @@ impl<S: Session> Core<S> {
             let msg = checked(ctx, msg)?;
             let Some(next) = self.open(&cell.id) else { return Err(TellError::Closed(msg)) };
             cell = next;
+            again += 1;
             pushed = self.push(&cell, msg);
         }
     }
