@@ -104,10 +104,7 @@ impl<T: Send> Drop for Writer<T> {
             lane.accepted += left.len() as u64;
             lane.writers -= 1;
             state.dropped += left.len() as u64;
-            #[cfg(not(ironsys_bug = "flow_broken_is_end"))]
-            {
-                state.broken |= !self.finished;
-            }
+            state.broken |= !self.finished;
             if state.is_ready() {
                 state.waiting.notify_all(wakes);
             }
