@@ -137,10 +137,7 @@ impl<S: Session> Core<S> {
         let (ticket, parked) = {
             let mut inbox = self.shards[shard].inbox.lock();
             inbox.ticket += 1;
-            #[cfg(not(ironsys_bug = "drawn_unseen"))]
             let parked = inbox.parked.take();
-            #[cfg(ironsys_bug = "drawn_unseen")]
-            let parked: Option<Arc<Waiter>> = None;
             (inbox.ticket, parked)
         };
         if let Some(parked) = parked {

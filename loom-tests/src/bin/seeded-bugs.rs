@@ -129,12 +129,6 @@ const BUGS: &[Bug] = &[
         models: &["writer::cancel_vs_room"],
     },
     Bug {
-        name: "drawn_unseen",
-        what: "a thread takes over a shard and does not tell the one that is parked there",
-        package: OURS,
-        models: &["session::block_in_place", "session::stuck_vs_tell"],
-    },
-    Bug {
         name: "memo_looks_twice",
         what: "the memo of the downstream crate looks and books in two critical sections",
         package: "downstream",
