@@ -58,23 +58,14 @@ pub fn messages(mut cargo: Command) -> Fallible<Vec<Value>> {
     Ok(messages)
 }
 
-/// Builds a test for loom, in a profile of the workspace, and returns the program. `wrapper` stands
-/// in for the compiler of the packages of this workspace.
+/// Builds a test for loom, in a profile of the workspace, and returns the program.
 ///
 /// # Errors
 /// If it does not compile.
-pub fn build(
-    package: &str,
-    test: &str,
-    profile: &str,
-    wrapper: Option<&Path>,
-) -> Fallible<PathBuf> {
+pub fn build(package: &str, test: &str, profile: &str) -> Fallible<PathBuf> {
     let mut cargo = cargo("test", "--cfg loom", &target("loom"));
     cargo.args(["-p", package, "--profile", profile, "--test", test, "--no-run"]);
     cargo.args(["--message-format=json", "--quiet"]);
-    if let Some(wrapper) = wrapper {
-        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
-    }
     let messages = messages(cargo)?;
     let program = messages.iter().filter(|m| m["target"]["name"] == test);
     let program = program.filter_map(|m| m["executable"].as_str()).next_back();

@@ -3,7 +3,7 @@
 //! The value changes hands under the channel's lock, so a cancelled send knows exactly whether it
 //! happened: its offer is still here, or it is not.
 
-use crate::sync::{Arc, Mutex, next_number};
+use crate::sync::{Arc, Mutex, next_number, planted};
 use crate::wait::Waiter;
 use std::collections::VecDeque;
 
@@ -106,10 +106,7 @@ impl Claim {
         let free = !*first && !*second;
         if free {
             *first = true;
-            #[cfg(not(ironsys_bug = "one_claim_of_two"))]
-            {
-                *second = true;
-            }
+            *second = !planted("one_claim_of_two");
         }
         free
     }

@@ -4,7 +4,7 @@ use super::errors::{SendError, TrySendError};
 use super::offers::Claim;
 use super::shared::Shared;
 use crate::context::Op;
-use crate::sync::Arc;
+use crate::sync::{Arc, planted};
 use crate::wait::{Place, Waiter};
 
 /// The channel is closed (and, for a receive, empty).
@@ -31,8 +31,7 @@ impl<T> Op for RecvOp<'_, T> {
     fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
         let RecvOp { shared, place, claim } = self;
         let commits = claim.is_none();
-        #[cfg(ironsys_bug = "test_before_register")]
-        if shared.with(|state, _| state.ready()) == 0 {
+        if planted("test_before_register") && shared.with(|state, _| state.ready()) == 0 {
             shared.with(|state, wakes| state.enter(place, waiter, commits, wakes));
             return None;
         }
@@ -58,9 +57,8 @@ impl<T> Op for RecvOp<'_, T> {
             state.leave(place, commits);
             // A rendezvous sender counted on this receiver: take what it left.
             let bound = commits && state.capacity == 0 && state.queue.len() > state.committed;
-            #[cfg(ironsys_bug = "bound_receiver_leaves")]
-            let bound = false;
-            let out = if bound { state.pop(None, wakes).map(Ok) } else { None };
+            let takes = bound && !planted("bound_receiver_leaves");
+            let out = if takes { state.pop(None, wakes).map(Ok) } else { None };
             state.pass_on(wakes);
             out
         })

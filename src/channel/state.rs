@@ -11,7 +11,7 @@
 
 use super::offers::{Claim, Offers};
 use super::stats::Counts;
-use crate::sync::Arc;
+use crate::sync::{Arc, planted};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::collections::VecDeque;
 
@@ -123,12 +123,10 @@ impl<T> State<T> {
 
     /// Tells a receiver if there is something to receive: the baton.
     pub(super) fn pass_on(&mut self, wakes: &mut Wakes) {
-        #[cfg(not(ironsys_bug = "no_baton"))]
-        if !self.queue.is_empty() || (self.offers.len() != 0 && !self.closed) {
+        let more = !self.queue.is_empty() || (self.offers.len() != 0 && !self.closed);
+        if more && !planted("no_baton") {
             self.receivers.notify_one(wakes);
         }
-        #[cfg(ironsys_bug = "no_baton")]
-        let _ = wakes;
     }
 
     /// Leaves a value with the blocked senders.

@@ -15,7 +15,7 @@ use super::hooks::Hook;
 use super::slots::Slots;
 use super::stop::Stop;
 use crate::observe::Registry;
-use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering, Weak, planted};
 use crate::time::Clock;
 use std::time::Instant;
 
@@ -180,14 +180,13 @@ impl Node {
     /// Adds a hook, or gives it back with the reason if the node is stopped: it fires exactly once
     /// or is removed.
     pub(super) fn subscribe(&self, hook: Hook) -> Result<usize, (Hook, Stop)> {
-        #[cfg(ironsys_bug = "hook_test_before_insert")]
-        if let Some(stop) = self.state.lock().stop.clone() {
-            return Err((hook, stop));
-        }
         let mut state = self.state.lock();
-        #[cfg(not(ironsys_bug = "hook_test_before_insert"))]
         if let Some(stop) = state.stop.clone() {
             return Err((hook, stop));
+        }
+        if planted("hook_test_before_insert") {
+            drop(state);
+            state = self.state.lock(); // loom: unreached: only with the bug planted
         }
         Ok(state.hooks.add(hook))
     }

@@ -6,7 +6,7 @@ use super::run::Run;
 use super::timing::Now;
 use crate::context::{Context, Op, Stop};
 use crate::pool::Submitter;
-use crate::sync::{Arc, LeakTrack, Mutex, MutexGuard, next_number};
+use crate::sync::{Arc, LeakTrack, Mutex, MutexGuard, next_number, planted};
 use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
 use std::cell::RefCell;
 
@@ -56,10 +56,7 @@ impl Core {
             if look.closed {
                 return;
             }
-            #[cfg(not(ironsys_bug = "due_seen_late"))]
-            let seen = look.version;
-            #[cfg(ironsys_bug = "due_seen_late")]
-            let seen = self.book().version;
+            let seen = if planted("due_seen_late") { self.book().version } else { look.version };
             let mut op = Earlier { core: self, seen, place: Place::default() };
             if ctx.block_until(look.until, site.clone(), &mut op).is_err() {
                 return self.change(|book, fx| book.abandon(fx));

@@ -5,7 +5,9 @@ use super::state::{Call, Failure, Found, Idle, Job, MAX_QUEUED, Next, State};
 use crate::context::{Canceller, Context, Op, Stop};
 use crate::observe::{Mark, TaskId};
 use crate::panics;
-use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering, Start, catch_unwind, spin};
+use crate::sync::{
+    Arc, AtomicBool, LeakTrack, Mutex, Ordering, Start, catch_unwind, planted, spin,
+};
 use crate::time::Token;
 use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
 
@@ -259,8 +261,9 @@ impl<'env, E: Send + 'env> Core<'env, E> {
             Failure::Panic(_) => format!("{who} panicked"),
             Failure::Stopped(stop) => format!("{who}: {stop}"),
         };
-        #[cfg(ironsys_bug = "record_after_cancel")]
-        self.cancel.cancel_with(why.clone());
+        if planted("record_after_cancel") {
+            self.cancel.cancel_with(why.clone());
+        }
         let dropped = {
             let mut state = self.state.lock();
             match (&state.failure, &failure) {

@@ -12,7 +12,7 @@
 //! call of `Gate::open`. Modelled by `gate::gate_late_runner` and `gate::gate_waits_for_runner`.
 #![allow(unsafe_code)]
 
-use super::{Arc, Condvar, LeakTrack, MODEL, Mutex};
+use super::{Arc, Condvar, LeakTrack, MODEL, Mutex, planted};
 use std::io;
 
 /// Starts one more thread on the work at hand.
@@ -68,16 +68,13 @@ impl Gate {
         let work = {
             let mut state = self.state.lock();
             let Some(work) = state.work else { return };
-            #[cfg(not(ironsys_bug = "gate_counts_late"))]
-            {
-                state.inside += 1;
+            if planted("gate_counts_late") {
+                drop(state);
+                state = self.state.lock(); // loom: unreached: only with the bug planted
             }
+            state.inside += 1;
             work
         };
-        #[cfg(ironsys_bug = "gate_counts_late")]
-        {
-            self.state.lock().inside += 1;
-        }
         let _inside = Inside(self);
         work(start);
     }

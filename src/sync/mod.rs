@@ -77,6 +77,25 @@ macro_rules! process_wide {
 }
 pub(crate) use process_wide;
 
+/// Whether the bug of this name is planted, so that a model can show that it would catch it: in a
+/// model build with the feature `testing`, if `IRONSYS_BUG` names it. Elsewhere the constant `false`.
+#[doc(hidden)]
+#[inline(always)]
+#[must_use]
+pub fn planted(name: &str) -> bool {
+    #[cfg(all(feature = "testing", any(loom, ironsys_loom, shuttle)))]
+    {
+        static BUG: std::sync::LazyLock<Option<String>> =
+            std::sync::LazyLock::new(|| std::env::var("IRONSYS_BUG").ok());
+        BUG.as_deref() == Some(name)
+    }
+    #[cfg(not(all(feature = "testing", any(loom, ironsys_loom, shuttle))))]
+    {
+        let _ = name;
+        false
+    }
+}
+
 /// The name of the calling thread, or its number if it has none.
 pub(crate) fn thread_name() -> String {
     let thread = std::thread::current();

@@ -1,7 +1,7 @@
 //! One parked thread.
 
 use super::site::Site;
-use crate::sync::{self, Arc, Condvar, LeakTrack, MODEL, Mutex};
+use crate::sync::{self, Arc, Condvar, LeakTrack, MODEL, Mutex, planted};
 use crate::time::{Clock, Virtual, Wake, seats};
 use std::time::Instant;
 
@@ -50,17 +50,20 @@ impl Waiter {
 
     /// Wakes the thread, or its next wait. Call it without a lock of your own.
     pub(crate) fn wake(&self) {
-        #[cfg(ironsys_bug = "notify_before_flag")]
-        self.woken.notify_one();
+        if planted("notify_before_flag") {
+            self.woken.notify_one(); // loom: unreached: only with the bug planted
+        }
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.woken, true) {
             return;
         }
-        #[cfg(not(ironsys_bug = "wake_uncounted"))]
-        state.count_again();
+        if !planted("wake_uncounted") {
+            state.count_again();
+        }
         drop(state);
-        #[cfg(not(ironsys_bug = "notify_before_flag"))]
-        self.woken.notify_one();
+        if !planted("notify_before_flag") {
+            self.woken.notify_one();
+        }
     }
 
     /// Parks until woken (`true`) or until `deadline` on `clock` (`false`).

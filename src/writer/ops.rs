@@ -3,7 +3,7 @@
 use super::errors::WriteError;
 use super::state::{Shared, Task, Timer};
 use crate::context::Op;
-use crate::sync::Arc;
+use crate::sync::{Arc, planted};
 use crate::wait::{Place, Waiter};
 
 /// A write that waits for room.
@@ -48,10 +48,9 @@ impl Op for Write<'_> {
         let Write { shared, place, .. } = self;
         shared.with(|state, wakes| {
             state.room.leave(place);
-            #[cfg(not(ironsys_bug = "room_no_baton"))]
-            state.pass_on(wakes);
-            #[cfg(ironsys_bug = "room_no_baton")]
-            let _ = wakes;
+            if !planted("room_no_baton") {
+                state.pass_on(wakes);
+            }
         });
         None
     }

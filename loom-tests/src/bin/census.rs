@@ -112,7 +112,7 @@ fn sites() -> Fallible<BTreeSet<Site>> {
 
 /// Runs the models: what they reach, and whether every one of them has a race.
 fn suite() -> Fallible<(Reached, bool)> {
-    let program = build("loom-tests", "models", "loom", None)?;
+    let program = build("loom-tests", "models", "loom")?;
     let (census, stats) = (scratch("census")?, scratch("stats")?);
     let mut suite = Command::new(&program);
     suite.current_dir(root()).arg("--quiet");

@@ -1,16 +1,17 @@
 //! Does the suite have teeth? Each bug of the list is planted, and a model must catch it.
 //!
-//! A bug is a `#[cfg(ironsys_bug = "...")]` at the place where somebody could make that mistake. For
-//! each the models are built once more, and those that are meant for it run, each in a process of its
-//! own, since a failing loom model may abort. At least one must fail with the bug, and all of them
-//! must pass without.
+//! A bug is a branch on `sync::planted("...")` at the place where somebody could make that mistake: a
+//! constant `false` outside of the models. The models that are meant for it run, each in a process of
+//! its own, since a failing loom model may abort. At least one must fail with the bug, and all of
+//! them must pass without.
 //!
 //! `cargo run -p loom-tests --bin seeded-bugs [BUG…]`; with `--wide` every model is tried, to see
 //! which else would notice.
 
 use loom_tests::{Fallible, build, models, root, target};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -167,62 +168,36 @@ fn run() -> Fallible<usize> {
         return Err(format!("there is no bug `{unknown}`"));
     }
     let chosen = |bug: &&Bug| wanted.is_empty() || wanted.iter().any(|name| name == bug.name);
+    let mut programs = BTreeMap::new();
     let mut missed = 0;
     for bug in BUGS.iter().filter(chosen) {
-        let sound = build(bug.package, "models", "bugs", None)?;
-        let planted = build(bug.package, "models", "bugs", Some(&wrapper(bug, wide)?))?;
-        let all = if wide { list(&planted)? } else { Vec::new() };
+        if !programs.contains_key(bug.package) {
+            programs.insert(bug.package, build(bug.package, "models", "loom")?);
+        }
+        let program = &programs[bug.package];
+        let all = if wide { list(program)? } else { Vec::new() };
         let directed: Vec<&str> = bug.models.to_vec();
         let tried = if wide { all.iter().map(String::as_str).collect() } else { directed };
         let mut caught = 0;
         for model in tried {
-            let Outcome::Failed { execution, how } = check(&planted, model)? else { continue };
-            if wide && !bug.models.contains(&model) {
-                println!("{:24} also {model:40} execution {execution:>6}  {how}", bug.name);
-                continue;
-            }
-            caught += 1;
-            println!("{:24} {model:40} execution {execution:>6}  {how}", bug.name);
+            let found = check(program, model, Some(bug.name))?;
+            let Outcome::Failed { execution, how } = found else { continue };
+            let also = if wide && !bug.models.contains(&model) { "also " } else { "" };
+            caught += usize::from(also.is_empty());
+            println!("{:24} {also}{model:40} execution {execution:>6}  {how}", bug.name);
         }
         if caught == 0 {
             missed += 1;
             println!("{:24} MISSED: {}", bug.name, bug.what);
         }
         for model in bug.models {
-            if let Outcome::Failed { how, .. } = check(&sound, model)? {
+            if let Outcome::Failed { how, .. } = check(program, model, None)? {
                 missed += 1;
                 println!("{:24} {model:40} fails without the bug: {how}", bug.name);
             }
         }
     }
     Ok(missed)
-}
-
-/// A compiler for this workspace that plants the bug, so that no dependency is built again. Unless
-/// every model is to be tried, it leaves out the rooms that have none to look for it.
-fn wrapper(bug: &Bug, wide: bool) -> Fallible<PathBuf> {
-    let folder = target("loom").join("bugs");
-    let path = folder.join(format!("{}{}", bug.name, if wide { "-wide" } else { "" }));
-    let mut script = format!("#!/bin/sh\nexec \"$@\" --cfg 'ironsys_bug=\"{}\"'", bug.name);
-    if !wide {
-        script += " --cfg ironsys_bug_in";
-        for room in bug.models.iter().filter_map(|model| model.split_once("::")) {
-            script += &format!(" --cfg 'ironsys_bug_in=\"{}\"'", room.0);
-        }
-    }
-    script += "\n";
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    fs::create_dir_all(&folder).map_err(failed)?;
-    if fs::read_to_string(&path).is_ok_and(|old| old == script) {
-        return Ok(path);
-    }
-    fs::write(&path, script).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    }
-    Ok(path)
 }
 
 fn list(program: &Path) -> Fallible<Vec<String>> {
@@ -237,17 +212,17 @@ enum Outcome {
 }
 
 /// Runs one model in a process of its own.
-fn check(program: &Path, model: &str) -> Fallible<Outcome> {
-    let stats = target("loom").join("bugs").join("stats.txt");
+fn check(program: &Path, model: &str, bug: Option<&str>) -> Fallible<Outcome> {
+    let stats = target("loom").join("bug-stats.txt");
     fs::write(&stats, "").map_err(|e| format!("{}: {e}", stats.display()))?;
-    let output = target("loom").join("bugs").join("output.txt");
+    let output = target("loom").join("bug-output.txt");
     let sink = || fs::OpenOptions::new().create(true).append(true).open(&output);
     fs::write(&output, "").map_err(|e| format!("{}: {e}", output.display()))?;
     let (out, err) = (sink().map_err(|e| e.to_string())?, sink().map_err(|e| e.to_string())?);
     let mut command = Command::new(program);
     command.current_dir(root()).args(["--exact", model, "--nocapture", "--test-threads=1"]);
     command.env("IRONSYS_STATS", &stats).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
-    command.stdout(out).stderr(err);
+    command.stdout(out).stderr(err).envs(bug.map(|bug| ("IRONSYS_BUG", bug)));
     let mut child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
     let since = Instant::now();
     let status = loop {

@@ -6,7 +6,7 @@ use super::limits::{Durability, Limits, WhenFull};
 use super::line::{Line, Want};
 use super::writer::{Mark, Sealed, Trouble, Writer};
 use crate::durable::storage::StorageError;
-use crate::sync::Arc;
+use crate::sync::{Arc, planted};
 use crate::wait::{WaitQueue, Waiter, Wakes};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -242,8 +242,7 @@ impl State {
 
     /// If there is something to write and nobody writing, the first in the line is told.
     pub(super) fn call_a_leader(&mut self, wakes: &mut Wakes) {
-        #[cfg(not(ironsys_bug = "no_next_leader"))]
-        if self.writer.is_some() && self.failed.is_none() {
+        if self.writer.is_some() && self.failed.is_none() && !planted("no_next_leader") {
             self.line.wake_first(wakes);
         }
     }

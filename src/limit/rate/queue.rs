@@ -14,7 +14,7 @@
 
 use super::super::errors::{RateError, TryRateError};
 use super::meter::Meter;
-use crate::sync::Arc;
+use crate::sync::{Arc, planted};
 use crate::wait::{Waiter, Wakes};
 use std::collections::VecDeque;
 
@@ -275,7 +275,7 @@ impl<M: Meter> Queue<M> {
             drop(self.granted.swap_remove(i));
             self.counts.used += 1;
             // It did happen: what it took is not given back.
-            return cfg!(not(ironsys_bug = "lost_turn"));
+            return !planted("lost_turn");
         }
         self.leave(id);
         self.tell_keeper(true, wakes);

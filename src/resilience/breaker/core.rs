@@ -7,7 +7,7 @@ use super::window::Window;
 use super::{Answer, BreakerState, Open, Transition};
 use crate::observe::Counter;
 use crate::schedule::Delays;
-use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering, planted};
 use crate::wait::{WaitQueue, Wakes};
 use std::time::{Duration, Instant};
 
@@ -279,8 +279,7 @@ impl Inner {
         config: &Config,
         wakes: &mut Wakes,
     ) {
-        #[cfg(not(ironsys_bug = "breaker_takes_stale_answers"))]
-        if generation != self.generation {
+        if generation != self.generation && !planted("breaker_takes_stale_answers") {
             self.counts.stale += 1;
             return;
         }

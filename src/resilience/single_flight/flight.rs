@@ -3,7 +3,7 @@
 
 use crate::context::{Canceller, Context, Op, Stop};
 use crate::resilience::CallError;
-use crate::sync::{Arc, LeakTrack, Mutex};
+use crate::sync::{Arc, LeakTrack, Mutex, planted};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 
 /// What came of a call, shared by all who waited.
@@ -39,12 +39,9 @@ impl<T, E> Flight<T, E> {
     /// One more is interested; `false` if it is too late.
     pub(super) fn join(&self) -> bool {
         let mut state = self.state.lock();
-        #[cfg(not(ironsys_bug = "stale_flight_is_joined"))]
-        if state.over {
-            return false;
-        }
-        #[cfg(ironsys_bug = "stale_flight_is_joined")]
-        if state.landed.is_some() {
+        let late =
+            if planted("stale_flight_is_joined") { state.landed.is_some() } else { state.over };
+        if late {
             return false;
         }
         state.interested += 1;
