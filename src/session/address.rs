@@ -89,7 +89,11 @@ impl<S: Session> Address<S> {
     }
 
     /// Calls `f` once, when the session ends; now, if it has. It runs on the thread that ends the
-    /// session, outside of all locks, so it must be short. Restarts and passivation are no ends.
+    /// session, outside of all locks, so it must be short. The session is out of memory by then, and
+    /// whoever waits for its end goes on when `f` has returned: `f` must not wait for it.
+    ///
+    /// Restarts are no ends. A session that is watched is not passivated; one that has left memory
+    /// before is brought back.
     pub fn on_end(&self, f: impl FnOnce(&S::Id, &Reason<S::Error>) + Send + 'static) {
         let mut f = Some(f);
         // A session that has left memory comes back as another cell: follow it.

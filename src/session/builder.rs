@@ -128,18 +128,19 @@ impl<S: Session> Builder<S> {
     }
 
     /// Sets after which time a shard that has not ended a turn, and has sessions waiting, is served by
-    /// another thread. The default is 3 ms; `Duration::MAX`: never. It costs a look at the clock's
-    /// timer thread once in that time, under load only.
+    /// another thread. It is looked at once in that time, so whoever waits does so for twice as long at
+    /// most. The default is 3 ms; `Duration::MAX`: never. The look is on the clock's timer thread, and
+    /// under load only.
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.config.stuck_after = (time != Duration::MAX).then_some(time);
         self
     }
 
     /// Reports a session that has been at one turn for longer than `limit` as [`Failure::Hung`]. It is
-    /// looked at every [`stuck_after`](Self::stuck_after), while something is at work. For sessions on
-    /// shards. The default is not to.
+    /// looked at every [`stuck_after`](Self::stuck_after), or every `limit` if that is never, while
+    /// something is at work. For sessions on shards. The default is not to, as for `Duration::MAX`.
     pub fn hung_after(mut self, limit: Duration) -> Self {
-        self.config.hung_after = Some(limit);
+        self.config.hung_after = (limit != Duration::MAX).then_some(limit);
         self
     }
 
@@ -202,7 +203,7 @@ impl<S: Session> Builder<S> {
     ///
     /// # Errors
     /// `name`: it holds a zero byte. `sharded`: 0, or more than 1,024. `mailbox`, `turn`,
-    /// `poison_after`, `live_limit`, `stuck_after`: 0. `max_threads`: fewer than shards, or the system
+    /// `poison_after`, `live_limit`, `stuck_after`, `hung_after`: 0. `max_threads`: fewer than shards, or the system
     /// has no thread left to give; those that were started are joined.
     #[track_caller]
     pub fn build(self) -> Result<Manager<S>, BuildError> {
@@ -225,6 +226,7 @@ impl<S: Session> Builder<S> {
             ("poison_after", config.poison_after == 0),
             ("live_limit", config.live_limit == Some(0)),
             ("stuck_after", config.stuck_after == Some(Duration::ZERO)),
+            ("hung_after", config.hung_after == Some(Duration::ZERO)),
         ];
         if let Some((field, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) {
             return wrong(field, "must not be 0");

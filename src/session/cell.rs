@@ -19,10 +19,9 @@ use super::directory::Totals;
 use super::fifo::Fifo;
 use super::model::{Reason, Session};
 use super::policy::History;
-use super::timers::Timers;
+use super::timers::{Slot, Timers};
 use crate::channel::Overflow;
 use crate::sync::{Arc, LeakTrack, Mutex};
-use crate::time::Alarm;
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -55,6 +54,8 @@ pub(super) struct Mail<S: Session> {
     pub(super) listed: bool,
     /// It has started at least once.
     pub(super) started: bool,
+    /// It is over, is out of the directory, and everybody who watched has been told.
+    pub(super) told: bool,
 }
 
 /// The state, and what goes with it.
@@ -82,7 +83,7 @@ pub(super) struct More<S: Session> {
     /// Why it is to stop; or, when it is gone, why it did.
     pub(super) reason: Option<Reason<S::Error>>,
     /// Ends its rest after a failure.
-    pub(super) rest: Option<Alarm>,
+    pub(super) rest: Slot,
 }
 
 /// Told once, when the session has ended.
@@ -155,6 +156,7 @@ impl<S: Session> Cell<S> {
                 own,
                 listed: false,
                 started: false,
+                told: false,
             }),
             _leak: LeakTrack::new(),
         }
@@ -327,10 +329,21 @@ impl<S: Session> Mail<S> {
         }
     }
 
-    /// Wakes everybody who waits for room, a start or the end.
-    pub(super) fn tell_everybody(&mut self, wakes: &mut Wakes) {
+    /// It is over from now on: senders look it up again, and its own thread goes.
+    pub(super) fn leave(&mut self, phase: Phase, wakes: &mut Wakes) {
+        self.phase = phase;
         if let Some(more) = &mut self.more {
             more.senders.notify_all(wakes);
+            if let Some(parked) = more.parked.take() {
+                wakes.add(parked);
+            }
+        }
+    }
+
+    /// Everybody has been told of its end: whoever waits for that goes on.
+    pub(super) fn told(&mut self, wakes: &mut Wakes) {
+        self.told = true;
+        if let Some(more) = &mut self.more {
             more.watching.notify_all(wakes);
         }
     }
@@ -354,14 +367,20 @@ impl<S: Session> Mail<S> {
         if self.phase == Phase::Resting { self.ready() } else { self.rouse() }
     }
 
-    /// Whether its turn began `limit` ago or earlier; says so once for a turn.
-    pub(super) fn hangs(&mut self, now: u64, limit: Duration) -> bool {
-        let hangs = self.phase == Phase::Running
-            && u128::from(now.saturating_sub(self.used)) >= limit.as_nanos();
+    /// Whether its turn began `limit` ago or earlier, which it says once for a turn; and whether it has
+    /// said so.
+    pub(super) fn hangs(&mut self, now: u64, limit: Duration) -> (bool, bool) {
+        let runs = self.phase == Phase::Running;
+        let hangs = runs && u128::from(now.saturating_sub(self.used)) >= limit.as_nanos();
         if hangs {
             self.used = u64::MAX;
         }
-        hangs
+        (hangs, runs && self.used == u64::MAX)
+    }
+
+    /// Somebody is to be told of its end.
+    pub(super) fn is_watched(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.watchers.is_empty())
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -396,7 +415,7 @@ impl<S: Session> Default for More<S> {
             parked: None,
             has_thread: false,
             reason: None,
-            rest: None,
+            rest: Slot::default(),
         }
     }
 }

@@ -4,8 +4,9 @@ use super::cell::{Cell, Order, Phase, Pushed, Then};
 use super::config::Config;
 use super::directory::Directory;
 use super::model::{Reason, Session};
-use super::shards::{Shard, Watch};
+use super::shards::Shard;
 use super::sweep::Idlers;
+use super::watch::Watch;
 use super::worker;
 use crate::context::{Context, Op, Stop};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, LeakTrack, Mutex, Ordering};
@@ -31,7 +32,7 @@ pub(super) struct Core<S: Session> {
     pub(super) idlers: Idlers<S>,
     /// Parked shard threads: a hint for who has more than it can do.
     pub(super) parked: AtomicUsize,
-    pub(super) watch: Watch<S>,
+    pub(super) watch: Watch,
     /// Raised once, when everything was told to end at once.
     aborting: AtomicBool,
     pub(super) threads: ThreadCache,
@@ -140,11 +141,14 @@ impl<S: Session> Core<S> {
         log::error!("ironsys: {text}");
         let ready = cell.with(|mail, _| {
             // loom: unreached: a model always has a thread to give.
-            std::mem::replace(&mut mail.phase, Phase::Running) == Phase::Ready
+            (mail.phase == Phase::Ready).then(|| {
+                mail.phase = Phase::Running;
+                mail.state.take()
+            })
         });
-        if ready {
+        if let Some(live) = ready {
             let failure = super::model::Failure::Store(text);
-            self.finish(cell, None, Some(Reason::Failed(Arc::new(failure))));
+            self.finish(cell, live, Some(Reason::Failed(Arc::new(failure))));
         }
     }
 
@@ -195,11 +199,11 @@ impl<S: Session> Core<S> {
         ctx.block(self.site(), &mut Until { cell, place: Place::default(), test })
     }
 
-    /// Waits until a session has ended, or left memory.
+    /// Waits until a session has ended, or left memory, and all whom that concerns have been told.
     pub(super) fn wait_over(&self, ctx: &Context, cell: &Cell<S>) -> Result<Ended<S>, Stop> {
         let test = |mail: &mut super::cell::Mail<S>| match mail.phase {
-            Phase::Gone => Some(mail.more().reason.clone()),
-            Phase::Passivated => Some(None),
+            Phase::Gone if mail.told => Some(mail.more().reason.clone()),
+            Phase::Passivated if mail.told => Some(None),
             _ => None,
         };
         ctx.block(self.site(), &mut Until { cell, place: Place::default(), test })

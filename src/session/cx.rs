@@ -126,8 +126,10 @@ impl<'a, S: Session> Cx<'a, S> {
         self.timers.as_mut().is_some_and(|timers| timers.cancel(timer))
     }
 
-    /// Sends what `make` makes to this session when `other` ends, at once if it has ended. Restarts
-    /// and passivation are no ends.
+    /// Sends what `make` makes to this session when `other` ends, at once if it has ended. The message
+    /// has been accepted when a call that waits for that end returns, such as
+    /// [`stop`](super::Sessions::stop); it finds room in any mailbox, and brings this session back if
+    /// that has left memory. Restarts are no ends; `other` is not passivated while it is watched.
     pub fn watch<O: Session>(
         &mut self,
         other: &Address<O>,

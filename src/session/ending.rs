@@ -18,10 +18,14 @@ impl<S: Session> Core<S> {
     /// Lets a session that has nothing to do leave memory, if it wants to.
     pub(super) fn passivate(self: &Arc<Self>, cell: &Arc<Cell<S>>, mut live: Box<Live<S>>) {
         let mut wants = Wants::default();
+        let is_watched = cell.with(|mail, _| mail.is_watched());
         let asked = catch_unwind(|| {
             let Live { state, timers } = &mut *live;
             if timers.as_mut().is_some_and(|timers| timers.is_pending()) {
                 return Idle::Stay; // Its timers would be lost.
+            }
+            if is_watched {
+                return Idle::Stay; // Nobody would tell of its end.
             }
             state.idle(&mut Cx::new(self, cell, &mut wants, timers))
         });
@@ -43,9 +47,10 @@ impl<S: Session> Core<S> {
         };
         let now = self.nanos();
         let (back, then) = cell.with(|mail, wakes| {
-            if leaves && mail.queue.is_empty() && mail.order <= Order::Passivate {
-                mail.phase = Phase::Passivated;
-                mail.tell_everybody(wakes);
+            let stays =
+                !mail.queue.is_empty() || mail.order > Order::Passivate || mail.is_watched();
+            if leaves && !stays {
+                mail.leave(Phase::Passivated, wakes);
                 return (Some(live), Then::Nothing);
             }
             // Something has come meanwhile, or it stays.
@@ -59,9 +64,10 @@ impl<S: Session> Core<S> {
         });
         match back {
             Some(live) => {
-                self.directory.retire(cell);
                 panics::discard(live);
                 self.idlers.went();
+                self.directory.retire(cell);
+                cell.with(|mail, wakes| mail.told(wakes));
             }
             None => {
                 let heap = if self.shards.is_empty() { 0 } else { self.shard_of(cell) };
@@ -151,28 +157,26 @@ impl<S: Session> Core<S> {
         self.bury(cell, &reason);
     }
 
-    /// The session is gone; everybody is told, and what it did not handle is handed back.
+    /// The session is gone; what it did not handle is handed back, and everybody is told: those who
+    /// watch, and only then those who wait.
     fn bury(self: &Arc<Self>, cell: &Arc<Cell<S>>, reason: &Reason<S::Error>) {
-        let (left, watchers, parked, rest) = cell.with(|mail, wakes| {
+        let (left, watchers, rest) = cell.with(|mail, wakes| {
             let mut left = VecDeque::new();
             mail.queue.take(usize::MAX, &mut left);
-            mail.phase = Phase::Gone;
-            mail.tell_everybody(wakes);
+            mail.leave(Phase::Gone, wakes);
             let more = mail.more();
             more.dropped += left.len() as u64;
             more.reason = Some(reason.clone());
             let watchers = std::mem::take(&mut more.watchers);
-            (left, watchers, more.parked.take(), more.rest.take())
+            (left, watchers, more.rest.take())
         });
-        self.directory.retire(cell);
-        if let Some(parked) = parked {
-            parked.wake();
-        }
         drop(rest);
+        self.directory.retire(cell);
         self.config.hooks.undelivered(&cell.id, left.into(), reason);
         for watcher in watchers {
             super::config::guard(|| watcher(&cell.id, reason));
         }
+        cell.with(|mail, wakes| mail.told(wakes));
     }
 
     /// Why everything ends when the manager is dropped.

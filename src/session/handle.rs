@@ -152,6 +152,10 @@ impl<S: Session> Sessions<S> {
     /// Has a session end after what it has accepted, and waits until it has; returns why it ended. `None`
     /// if it is not in memory. It takes no more messages meanwhile.
     ///
+    /// When it returns, the session is neither in [`ids`](Self::ids) nor in any count, and those who
+    /// watch it have been told. A session that stops itself in this way waits for ever, or until `ctx`
+    /// stops: see [`Cx::stop`](super::Cx::stop).
+    ///
     /// # Cancellation
     /// Stops waiting; the session ends all the same.
     ///
@@ -225,7 +229,8 @@ impl<S: Session> Sessions<S> {
         Stats::of(&self.core)
     }
 
-    /// Returns how many states are in memory. One load.
+    /// Returns how many states are in memory. One load. A session that ends or leaves is taken out of
+    /// this count before it is taken out of [`len`](Self::len).
     #[must_use]
     pub fn live(&self) -> usize {
         self.core.idlers.live()

@@ -5,7 +5,6 @@ use super::cell::Order;
 use super::core::{AllLeft, Core};
 use super::handle::Sessions;
 use super::model::{Reason, Session};
-use super::shards;
 use super::worker;
 use crate::context::{Canceller, Context};
 use crate::observe::Ledger;
@@ -67,7 +66,7 @@ impl<S: Session> Manager<S> {
     fn end(&mut self, ctx: Option<&Context>) -> bool {
         self.closed = true;
         let core = self.sessions.core.clone();
-        shards::stop_watch(&core);
+        core.watch.stop();
         let mut in_time = true;
         let inside = worker::works_for(&core) != 0;
         let cells = core.directory.close();

@@ -68,6 +68,7 @@ mod supervisor;
 mod sweep;
 mod timers;
 mod turn;
+mod watch;
 mod worker;
 
 pub use address::Address;

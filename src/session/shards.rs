@@ -9,13 +9,12 @@
 //! what becomes ready, `local` is what the thread works off. Either may be robbed by other threads:
 //! a ready session is in exactly one queue, and whoever takes it out has it, messages and all.
 
-use super::cell::{Cell, Phase};
+use super::cell::Cell;
 use super::core::Core;
-use super::model::{Failure, Session};
+use super::model::Session;
 use super::worker;
 use crate::context::Op;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, spin};
-use crate::time::Alarm;
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, spin};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -49,8 +48,9 @@ struct Inbox<S: Session> {
 
 struct Local<S: Session> {
     ready: VecDeque<Arc<Cell<S>>>,
-    /// Who has its turn now; kept only if somebody wants to know who hangs.
-    current: Option<Arc<Cell<S>>>,
+    /// Who has its turn now, on whichever thread that began it here; kept only if somebody wants to
+    /// know who hangs.
+    at_work: Vec<Arc<Cell<S>>>,
 }
 
 /// Sessions that wait behind one that is at work are a reason to wake another shard.
@@ -66,7 +66,7 @@ impl<S: Session> Shard<S> {
                 nudged: false,
                 over: false,
             }),
-            local: Mutex::new(Local { ready: VecDeque::new(), current: None }),
+            local: Mutex::new(Local { ready: VecDeque::new(), at_work: Vec::new() }),
             waiting: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             handled: AtomicU64::new(0),
@@ -75,9 +75,13 @@ impl<S: Session> Shard<S> {
 
     /// A turn has ended. Hints: nothing is decided by them alone.
     #[inline]
-    pub(super) fn count(&self, handled: u64) {
+    fn count(&self, handled: u64) {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.handled.fetch_add(handled, Ordering::Relaxed);
+    }
+
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     pub(super) fn load(&self) -> Load {
@@ -87,19 +91,37 @@ impl<S: Session> Shard<S> {
         };
         Load {
             ready: ready + self.local.lock().ready.len(),
-            turns: self.turns.load(Ordering::Relaxed),
+            turns: self.turns(),
             handled: self.handled.load(Ordering::Relaxed),
             is_parked,
         }
     }
 
-    fn next(&self, keep: bool) -> Option<Arc<Cell<S>>> {
+    /// The next session, and whether the watch has something to look at: others wait behind it, or it
+    /// may hang.
+    fn next(&self, keep: bool) -> Option<(Arc<Cell<S>>, bool)> {
         let mut local = self.local.lock();
-        let cell = local.ready.pop_front();
-        let before = keep.then(|| std::mem::replace(&mut local.current, cell.clone()));
-        drop(local);
-        drop(before);
-        cell
+        let cell = local.ready.pop_front()?;
+        if keep {
+            local.at_work.push(cell.clone());
+        }
+        Some((cell, keep || !local.ready.is_empty()))
+    }
+
+    /// The turn of a session that came from [`next`](Self::next) has ended.
+    pub(super) fn ended(&self, cell: &Arc<Cell<S>>, handled: u64, keep: bool) {
+        self.count(handled);
+        if keep {
+            let mut local = self.local.lock();
+            let place = local.at_work.iter().position(|there| Arc::ptr_eq(there, cell));
+            let there = place.map(|i| local.at_work.swap_remove(i));
+            drop(local);
+            drop(there);
+        }
+    }
+
+    pub(super) fn at_work(&self) -> Vec<Arc<Cell<S>>> {
+        self.local.lock().at_work.clone()
     }
 
     /// Takes about half of what is ready here.
@@ -161,15 +183,12 @@ impl<S: Session> Core<S> {
         if let Some(parked) = parked {
             self.parked.fetch_sub(1, Ordering::Relaxed);
             parked.wake();
-            if self.config.hung_after.is_none() {
-                return;
-            }
-        } else if waiting >= BACKLOG && self.parked.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        if waiting >= BACKLOG && self.parked.load(Ordering::Relaxed) != 0 {
             self.nudge_one();
         }
-        if let Some(limit) = self.config.stuck_after {
-            self.watch_for(limit);
-        }
+        self.watch();
     }
 
     /// Wakes a shard that has nothing to do, to help one that has too much.
@@ -178,7 +197,7 @@ impl<S: Session> Core<S> {
         for shard in &self.shards {
             let parked = {
                 let mut inbox = shard.inbox.lock();
-                inbox.nudged = inbox.parked.is_some();
+                inbox.nudged |= inbox.parked.is_some();
                 inbox.parked.take()
             };
             if let Some(parked) = parked {
@@ -199,7 +218,10 @@ impl<S: Session> Core<S> {
         let place = &self.shards[shard];
         let keep = self.config.hung_after.is_some();
         loop {
-            if let Some(cell) = place.next(keep) {
+            if let Some((cell, watch)) = place.next(keep) {
+                if watch {
+                    self.watch();
+                }
                 return Some(cell);
             }
             let (mine, over) = {
@@ -334,121 +356,5 @@ impl<S: Session> Op for Park<'_, S> {
             self.core.parked.fetch_sub(1, Ordering::Relaxed);
         }
         None
-    }
-}
-
-// ===== the watch over stuck shards =====
-
-/// Looks, once, after a while, whether the shards have got on. It is set by whoever finds a shard at
-/// work that it has something for; nothing is set while nothing becomes ready.
-pub(super) struct Watch<S: Session> {
-    /// Raised while an alarm is set; a hint that keeps others from the lock.
-    set: AtomicBool,
-    /// Guards what the shards had done when the alarm was set.
-    seen: Mutex<Seen<S>>,
-}
-
-struct Seen<S: Session> {
-    turns: Vec<u64>,
-    /// Sessions whose thread was relieved while they were at work; kept as `current` is.
-    aside: Vec<Arc<Cell<S>>>,
-    alarm: Option<Alarm>,
-}
-
-impl<S: Session> Watch<S> {
-    pub(super) fn new() -> Self {
-        let seen = Seen { turns: Vec::new(), aside: Vec::new(), alarm: None };
-        Watch { set: AtomicBool::new(false), seen: Mutex::new(seen) }
-    }
-
-    /// Takes the alarm back, and sets no other.
-    fn stop(&self) {
-        self.set.store(true, Ordering::Relaxed);
-        let alarm = self.seen.lock().alarm.take();
-        drop(alarm);
-    }
-}
-
-/// The manager ends: nobody is relieved any more.
-pub(super) fn stop_watch<S: Session>(core: &Core<S>) {
-    core.watch.stop();
-}
-
-impl<S: Session> Core<S> {
-    #[inline]
-    fn watch_for(self: &Arc<Self>, limit: Duration) {
-        // Relaxed: whoever raises it first sets the alarm, and the rest goes by the lock.
-        if !self.watch.set.load(Ordering::Relaxed) && !self.watch.set.swap(true, Ordering::Relaxed)
-        {
-            self.set_watch(limit);
-        }
-    }
-
-    fn set_watch(self: &Arc<Self>, limit: Duration) {
-        let clock = self.ctx.clock();
-        let Some(at) = clock.now().checked_add(limit) else { return };
-        let turns = self.shards.iter().map(|s| s.turns.load(Ordering::Relaxed)).collect();
-        self.watch.seen.lock().turns = turns;
-        let core = Arc::downgrade(self);
-        let look = move || {
-            if let Some(core) = core.upgrade() {
-                core.look_for_stuck(limit);
-                crate::panics::discard(core);
-            }
-        };
-        let alarm = clock.call_at(at, Box::new(look));
-        let before = self.watch.seen.lock().alarm.replace(alarm);
-        drop(before);
-    }
-
-    /// The time is up: a shard that has not ended a turn since, and has sessions waiting, is stuck.
-    fn look_for_stuck(self: &Arc<Self>, limit: Duration) {
-        let turns = std::mem::take(&mut self.watch.seen.lock().turns);
-        self.watch.set.store(false, Ordering::Relaxed);
-        let (mut at_work, mut again) = (false, false);
-        for (i, (shard, seen)) in self.shards.iter().zip(turns).enumerate() {
-            let load = shard.load();
-            at_work |= !load.is_parked;
-            if load.is_parked || load.ready == 0 {
-                continue;
-            }
-            // Whoever waits there came while this watch was set, and has set none: look again.
-            again = true;
-            if load.turns == seen && self.relieve(i) {
-                let aside = shard.local.lock().current.take();
-                self.watch.seen.lock().aside.extend(aside);
-            }
-        }
-        if let Some(hung) = self.config.hung_after {
-            self.report_hung(hung);
-            again |= at_work;
-        }
-        if again {
-            self.watch_for(limit);
-        }
-    }
-
-    /// Reports sessions that have been at one turn for longer than the limit, once each.
-    fn report_hung(&self, limit: Duration) {
-        let now = self.nanos();
-        let mut at_work = std::mem::take(&mut self.watch.seen.lock().aside);
-        let current = self.shards.iter().filter_map(|shard| shard.local.lock().current.clone());
-        let mut suspects: Vec<_> = current.collect();
-        suspects.extend(at_work.iter().cloned());
-        for cell in suspects {
-            if cell.with(|mail, _| mail.hangs(now, limit)) {
-                self.config.hooks.failed(&cell.id, &Failure::Hung(limit), None);
-            }
-        }
-        at_work.retain(|cell| cell.with(|mail, _| mail.phase == Phase::Running));
-        self.watch.seen.lock().aside.append(&mut at_work);
-    }
-
-    /// Why the context of the manager has stopped, looked at between turns.
-    #[inline]
-    pub(super) fn check_stop(self: &Arc<Self>) {
-        if let Err(stop) = self.ctx.check() {
-            self.abort(&stop);
-        }
     }
 }

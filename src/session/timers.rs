@@ -1,11 +1,11 @@
 //! Messages that a session sends to itself, later or again and again.
 
-use super::cell::{self, Cell, Order, Phase, Then};
+use super::cell::{self, Cell, Order, Phase};
 use super::core::Core;
 use super::model::Session;
 use crate::panics;
 use crate::sync::{Arc, Mutex, Weak};
-use crate::time::Alarm;
+use crate::time::{Alarm, Clock};
 use std::time::{Duration, Instant};
 
 /// The timers of a session. Dropping them takes back what has not fired.
@@ -20,15 +20,43 @@ pub(super) struct Timers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimerId(u64);
 
+/// Keeps one alarm, for whoever sets the next when it fires. An alarm is set without a lock, so it may
+/// fire, and the next be in place, before the first comes here: it must not put that one out.
+#[derive(Default)]
+pub(super) struct Slot {
+    round: u64,
+    alarm: Option<Alarm>,
+}
+
+impl Slot {
+    /// An alarm is about to be set; the number is for [`fill`](Self::fill).
+    pub(super) fn begin(&mut self) -> u64 {
+        self.round += 1;
+        self.round
+    }
+
+    /// Keeps the alarm unless another has been begun since; returns what is to be dropped, unlocked.
+    #[must_use = "an alarm is dropped without the lock"]
+    pub(super) fn fill(&mut self, round: u64, alarm: Alarm) -> Option<Alarm> {
+        if self.round == round { self.alarm.replace(alarm) } else { Some(alarm) }
+    }
+
+    pub(super) fn take(&mut self) -> Option<Alarm> {
+        self.alarm.take()
+    }
+}
+
 /// Guards the alarm that will fire next. The alarm's call has a weak reference to this, so what is
 /// referred to weakly has still to fire.
 #[derive(Default)]
-pub(super) struct Timer(Mutex<Option<Alarm>>);
+pub(super) struct Timer(Mutex<Slot>);
 
 impl Timer {
-    fn set(&self, alarm: Alarm) {
-        let before = self.0.lock().replace(alarm);
-        drop(before);
+    fn set(&self, clock: &Clock, at: Instant, call: impl FnOnce() + Send + 'static) {
+        let round = self.0.lock().begin();
+        let alarm = clock.call_at(at, Box::new(call));
+        let left = self.0.lock().fill(round, alarm);
+        drop(left);
     }
 }
 
@@ -71,7 +99,7 @@ impl<S: Session> Core<S> {
                 panics::discard(core);
             }
         };
-        timer.set(self.ctx.clock().call_at(at, Box::new(fire)));
+        timer.set(self.ctx.clock(), at, fire);
         timers.add(timer)
     }
 
@@ -92,7 +120,7 @@ impl<S: Session> Core<S> {
             make: Box::new(make),
         };
         if let Some(at) = self.ctx.clock().now().checked_add(period) {
-            timer.set(self.ctx.clock().call_at(at, Box::new(move || tick.fire(at))));
+            timer.set(self.ctx.clock(), at, move || tick.fire(at));
         }
         timers.add(timer)
     }
@@ -101,15 +129,24 @@ impl<S: Session> Core<S> {
     /// word of the end of a session that is watched.
     pub(super) fn push_late(self: &Arc<Self>, cell: &Arc<Cell<S>>, msg: S::Msg) {
         let rank = cell::rank(&self.config.overflow, &msg);
-        let (then, refused) = cell.with(|mail, _| {
+        let pushed = cell.with(|mail, _| {
             if mail.is_over() || mail.order >= Order::Drain {
-                return (Then::Nothing, Some(msg));
+                return Err((mail.phase, msg));
             }
             mail.push_past(msg, rank);
-            (mail.rouse(), None)
+            Ok(mail.rouse())
         });
-        panics::discard(refused);
-        self.then(then, cell);
+        match pushed {
+            Ok(then) => self.then(then, cell),
+            Err((Phase::Passivated, msg)) => {
+                self.directory.retire(cell);
+                match self.open(&cell.id) {
+                    Some(next) => self.push_late(&next, msg),
+                    None => panics::discard(msg),
+                }
+            }
+            Err((_, msg)) => panics::discard(msg),
+        }
     }
 }
 
@@ -138,7 +175,7 @@ impl<S: Session> Tick<S> {
             if next > now { Some(next) } else { now.checked_add(self.period) }
         });
         if let Some(at) = next.flatten() {
-            timer.set(clock.call_at(at, Box::new(move || self.fire(at))));
+            timer.set(&clock, at, move || self.fire(at));
         }
         panics::discard(core);
     }

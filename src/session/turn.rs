@@ -24,6 +24,13 @@ enum Next<S: Session> {
     Finish(Box<Live<S>>, Option<Reason<S::Error>>),
 }
 
+/// When a session that has crashed starts again.
+enum Again {
+    Now(Then),
+    /// After so long; with the number of its alarm.
+    Later(Duration, u64),
+}
+
 /// A failure, with the panic if it was one.
 pub(super) struct Crash<E> {
     pub(super) failure: Failure<E>,
@@ -90,6 +97,7 @@ impl<S: Session> Core<S> {
         });
         let crash = match result {
             Ok(Ok(())) => {
+                panics::discard(copy);
                 self.end(cell, live, hand, handled, &wants);
                 return handled;
             }
@@ -272,12 +280,12 @@ impl<S: Session> Core<S> {
         }
         match next {
             None => self.finish(cell, None, Some(Reason::Failed(Arc::new(failure)))),
-            Some((then, Duration::ZERO)) => self.then(then, cell),
-            Some((_, delay)) => self.rest(cell, delay),
+            Some(Again::Now(then)) => self.then(then, cell),
+            Some(Again::Later(delay, round)) => self.rest(cell, delay, round),
         }
     }
 
-    fn after_crash(&self, mail: &mut Mail<S>, now: Instant) -> Option<(Then, Duration)> {
+    fn after_crash(&self, mail: &mut Mail<S>, now: Instant) -> Option<Again> {
         let config = &self.config;
         if mail.order >= Order::Drain || !config.restart.applies(true) {
             return None;
@@ -285,14 +293,14 @@ impl<S: Session> Core<S> {
         let history = &mut mail.more().history;
         let delay = history.next_restart(config.intensity, &config.backoff, now)?;
         if delay.is_zero() {
-            return Some((mail.ready(), delay));
+            return Some(Again::Now(mail.ready()));
         }
         mail.phase = Phase::Resting;
-        Some((Then::Nothing, delay))
+        Some(Again::Later(delay, mail.more().rest.begin()))
     }
 
     /// The session waits out its backoff, and holds no thread meanwhile.
-    fn rest(self: &Arc<Self>, cell: &Arc<Cell<S>>, delay: Duration) {
+    fn rest(self: &Arc<Self>, cell: &Arc<Cell<S>>, delay: Duration, round: u64) {
         let clock = self.ctx.clock();
         let Some(at) = clock.now().checked_add(delay) else { return };
         let (core, its) = (Arc::downgrade(self), cell.clone());
@@ -307,7 +315,7 @@ impl<S: Session> Core<S> {
         };
         let alarm: Alarm = clock.call_at(at, Box::new(wake));
         let left = cell.with(|mail, _| match mail.phase {
-            Phase::Resting => mail.more().rest.replace(alarm),
+            Phase::Resting => mail.more().rest.fill(round, alarm),
             _ => Some(alarm),
         });
         drop(left);

@@ -41,7 +41,7 @@ impl<S: Session> Core<S> {
         let mut turns = 0_u32;
         while let Some(cell) = self.next(shard, ticket, &mut spare) {
             let handled = self.turn(&cell, &mut hand);
-            self.shards[shard].count(handled);
+            self.shards[shard].ended(&cell, handled, self.config.hung_after.is_some());
             drop(cell);
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(LOOK) {
@@ -50,6 +50,13 @@ impl<S: Session> Core<S> {
             }
         }
         drop(running);
+    }
+
+    /// Looks between turns whether the context of the manager has stopped.
+    fn check_stop(self: &Arc<Self>) {
+        if let Err(stop) = self.ctx.check() {
+            self.abort(&stop);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Telling, asking, starting and stopping.
 
-use crate::{Cmd, Counter, Notes, Oops, both, root, run, until};
+use crate::{Cmd, Counter, Notes, Oops, both, next, noted, patience, root, run, until};
+use ironsys::Stop;
 use ironsys::channel;
 use ironsys::session::{AskError, Failure, Manager, Reason, StartError, TellError};
-use ironsys::{Context, Stop};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn a_failed_start_is_an_error_to_the_caller_and_not_tried_again() {
     both(|builder| {
         let (_, _cancel) = root();
         let notes = Notes::default();
-        let (ctx, _cancel) = Context::builder().value(notes.clone()).build();
+        let (ctx, _cancel) = noted(&notes);
         let (lost, undelivered) = mpsc::channel();
         let manager = builder
             .context(&ctx)
@@ -79,7 +79,7 @@ fn a_failed_start_is_an_error_to_the_caller_and_not_tried_again() {
         }
         assert_eq!(notes.all(), ["start 1000"]);
         manager.tell(&ctx, &1001, Cmd::Add(1)).unwrap();
-        assert_eq!(undelivered.recv().unwrap(), (1001, 1));
+        assert_eq!(next(&undelivered), (1001, 1));
         until(|| manager.is_empty());
         let ledger = manager.close(&ctx).ledger;
         assert_eq!((ledger.accepted, ledger.dropped, ledger.in_flight), (1, 1, 0));
@@ -90,7 +90,7 @@ fn a_failed_start_is_an_error_to_the_caller_and_not_tried_again() {
 fn raced_starts_make_one_session() {
     both(|builder| {
         let notes = Notes::default();
-        let (ctx, _cancel) = Context::builder().value(notes.clone()).build();
+        let (ctx, _cancel) = noted(&notes);
         let manager = builder.context(&ctx).build().unwrap();
         std::thread::scope(|s| {
             for _ in 0..4 {
@@ -112,7 +112,7 @@ fn raced_starts_make_one_session() {
 fn a_stop_comes_after_what_was_accepted_and_the_address_says_so() {
     both(|builder| {
         let notes = Notes::default();
-        let (ctx, _cancel) = Context::builder().value(notes.clone()).build();
+        let (ctx, _cancel) = noted(&notes);
         let manager = builder.context(&ctx).build().unwrap();
         let address = manager.get_or_start(&ctx, &1).unwrap();
         for _ in 0..10 {
@@ -154,7 +154,7 @@ fn an_abort_hands_back_what_was_not_handled() {
         }
         assert!(manager.abort(&1));
         go.send(&ctx, ()).unwrap();
-        assert_eq!(undelivered.recv().unwrap(), (1, 3));
+        assert_eq!(next(&undelivered), (1, 3));
         let ledger = manager.close(&ctx).ledger;
         assert_eq!((ledger.done, ledger.dropped, ledger.in_flight), (1, 3, 0));
     });
@@ -226,7 +226,7 @@ fn a_session_may_end_itself() {
 fn a_cancelled_context_flushes_every_session_once() {
     both(|builder| {
         let notes = Notes::default();
-        let (ctx, cancel) = Context::builder().value(notes.clone()).build();
+        let (ctx, cancel) = noted(&notes);
         let manager = builder.context(&ctx).build().unwrap();
         for id in 0..20 {
             manager.tell(&ctx, &id, Cmd::Add(id)).unwrap();
@@ -244,7 +244,7 @@ fn a_cancelled_context_flushes_every_session_once() {
 fn a_dropped_manager_ends_its_sessions_and_joins_its_threads() {
     both(|builder| {
         let notes = Notes::default();
-        let (ctx, _cancel) = Context::builder().value(notes.clone()).build();
+        let (ctx, _cancel) = noted(&notes);
         let manager = builder.context(&ctx).build().unwrap();
         let (begun, has_begun) = channel::bounded(1);
         let wait = run(move |_, cx| {
@@ -264,6 +264,7 @@ fn a_dropped_manager_ends_its_sessions_and_joins_its_threads() {
 
 #[test]
 fn a_builder_names_what_is_wrong() {
+    patience();
     let field = |builder: ironsys::session::Builder<Counter>| builder.build().unwrap_err().field();
     let new = || Manager::<Counter>::builder("m");
     assert_eq!(field(Manager::builder("a\0b")), "name");
@@ -274,6 +275,7 @@ fn a_builder_names_what_is_wrong() {
     assert_eq!(field(new().poison_after(0)), "poison_after");
     assert_eq!(field(new().live_limit(0)), "live_limit");
     assert_eq!(field(new().stuck_after(Duration::ZERO)), "stuck_after");
+    assert_eq!(field(new().hung_after(Duration::ZERO)), "hung_after");
     assert_eq!(field(new().sharded(2).max_threads(1)), "max_threads");
     assert!(new().mailbox(usize::MAX).turn(usize::MAX).stuck_after(Duration::MAX).build().is_ok());
 }
@@ -281,7 +283,7 @@ fn a_builder_names_what_is_wrong() {
 /// Two senders and many sessions: nothing is lost, whatever the shards do meanwhile.
 #[test]
 fn nothing_is_lost_under_load() {
-    for round in 0..20 {
+    for round in 0..4 {
         let (ctx, _cancel) = root();
         let manager = Manager::<Counter>::builder("counters").sharded(2).build().unwrap();
         std::thread::scope(|s| {

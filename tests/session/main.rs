@@ -11,16 +11,54 @@ mod timers;
 
 use ironsys::channel::Reply;
 use ironsys::session::{Builder, Cx, Manager, Session};
+use ironsys::time::VirtualClock;
 use ironsys::{Canceller, Context};
-use std::sync::{Arc, Mutex};
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Ends the whole run if a test hangs where no context reaches: in a drop, or on a virtual clock. The
+/// harness has named it by then.
+pub(crate) fn patience() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        std::thread::spawn(|| {
+            let (_never, told) = mpsc::channel::<()>();
+            let _ = told.recv_timeout(2 * PATIENCE);
+            let _ = std::io::stderr().write_all(b"a test hangs, so the run ends here\n");
+            std::process::exit(101);
+        });
+    });
+}
+
 /// A root that ends a test that hangs.
 pub(crate) fn root() -> (Context, Canceller) {
+    patience();
     Context::builder().timeout(PATIENCE).build()
+}
+
+/// A root under a clock that the test moves.
+pub(crate) fn clocked() -> (VirtualClock, Context, Canceller) {
+    patience();
+    let time = VirtualClock::new();
+    let (ctx, cancel) = Context::builder().clock(time.clock()).build();
+    (time, ctx, cancel)
+}
+
+/// A root at which sessions find where to leave notes.
+pub(crate) fn noted(notes: &Notes) -> (Context, Canceller) {
+    patience();
+    Context::builder().value(notes.clone()).timeout(PATIENCE).build()
+}
+
+/// The next thing that is told, which must come.
+#[track_caller]
+pub(crate) fn next<T: Debug>(told: &mpsc::Receiver<T>) -> T {
+    told.recv_timeout(PATIENCE).expect("what the test waits for does not come")
 }
 
 /// Waits, giving way to others, until `condition` holds.
@@ -124,6 +162,7 @@ pub(crate) fn run(f: impl FnOnce(&mut Counter, &mut Cx<'_, Counter>) + Send + 's
 /// Runs `test` on shards, and again with a thread for each session.
 #[track_caller]
 pub(crate) fn both(test: impl Fn(Builder<Counter>)) {
+    patience();
     test(Manager::builder("counters").sharded(2));
     test(Manager::builder("counters").thread_per_session());
 }

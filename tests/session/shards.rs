@@ -1,20 +1,12 @@
 //! Shards: nothing blocks another for long, and order holds across every move.
 
-use crate::{Cmd, Counter, Oops, root, run, until};
+use crate::{Cmd, Counter, Oops, clocked, next, root, run, until};
 use ironsys::channel;
 use ironsys::session::{Failure, Manager};
-use ironsys::time::VirtualClock;
-use ironsys::{Canceller, Context};
 use std::sync::mpsc;
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
-
-fn clocked() -> (VirtualClock, Context, Canceller) {
-    let time = VirtualClock::new();
-    let (ctx, cancel) = Context::builder().clock(time.clock()).build();
-    (time, ctx, cancel)
-}
 
 #[test]
 fn a_stuck_shard_is_served_by_another_thread_and_the_hung_session_is_reported() {
@@ -36,7 +28,7 @@ fn a_stuck_shard_is_served_by_another_thread_and_the_hung_session_is_reported() 
     time.advance(2 * MS);
     assert_eq!(manager.ask(&ctx, &2, Cmd::Get).unwrap(), 1);
     time.advance(10 * MS);
-    assert_eq!(failures.recv().unwrap(), (1, 5 * MS));
+    assert_eq!(next(&failures), (1, 5 * MS));
     go.send(&ctx, ()).unwrap();
     assert_eq!(manager.ask(&ctx, &1, Cmd::Get).unwrap(), 0);
     drop(manager);

@@ -1,10 +1,8 @@
 //! Restarts, with OTP's meaning; and what peers were measured to get wrong.
 
-use crate::{Cmd, Counter, Notes, both, root, run, until};
-use ironsys::Context;
+use crate::{Cmd, Counter, Notes, both, clocked, next, root, run, until};
 use ironsys::schedule::Backoff;
 use ironsys::session::{Child, Died, Manager, Reason, Restart, Strategy, Supervisor, TellError};
-use ironsys::time::VirtualClock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -28,8 +26,8 @@ fn a_failure_and_a_panic_restart_the_session_and_the_rest_is_handled() {
             manager.tell(&ctx, &1, cmd).unwrap();
         }
         assert_eq!(manager.ask(&ctx, &1, Cmd::Get).unwrap(), 4);
-        assert_eq!(failures.recv().unwrap(), ("oops 7".into(), None));
-        assert_eq!(failures.recv().unwrap(), ("panicked: thrown".into(), Some("thrown")));
+        assert_eq!(next(&failures), ("oops 7".into(), None));
+        assert_eq!(next(&failures), ("panicked: thrown".into(), Some("thrown")));
         assert_eq!(manager.stats().restarts, 2);
         let ledger = manager.close(&ctx).ledger;
         assert_eq!((ledger.done, ledger.failed, ledger.in_flight), (4, 2, 0));
@@ -59,7 +57,7 @@ fn a_session_that_fails_too_often_is_given_up_and_its_messages_come_back() {
             address.tell(&ctx, Cmd::Fail(n)).unwrap();
         }
         go.0.send(&ctx, ()).unwrap();
-        assert_eq!(undelivered.recv().unwrap(), (2, "it failed: oops 2".into()));
+        assert_eq!(next(&undelivered), (2, "it failed: oops 2".into()));
         let reason = address.wait_ended(&ctx).unwrap().expect("it has ended");
         assert!(matches!(reason, Reason::Failed(_)));
     });
@@ -68,8 +66,7 @@ fn a_session_that_fails_too_often_is_given_up_and_its_messages_come_back() {
 #[test]
 fn a_restart_waits_out_its_backoff_without_a_thread() {
     both(|builder| {
-        let time = VirtualClock::new();
-        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let (time, ctx, _cancel) = clocked();
         let manager = builder.context(&ctx).stuck_after(Duration::MAX).on_failure(|_, _, _| ());
         let manager = manager.backoff(Backoff::fixed(SECOND)).build().unwrap();
         manager.tell(&ctx, &1, Cmd::Fail(1)).unwrap();
@@ -93,7 +90,7 @@ fn a_message_that_crashes_is_a_dead_letter_and_not_a_loop() {
             .build()
             .unwrap();
         manager.tell(&ctx, &1, Cmd::Fail(1)).unwrap();
-        assert_eq!(dead.recv().unwrap(), (1, Died::Poison));
+        assert_eq!(next(&dead), (1, Died::Poison));
         assert_eq!(manager.ask(&ctx, &1, Cmd::Get).unwrap(), 0);
     });
 }

@@ -1,6 +1,6 @@
 //! Messages that come later, and the ends of others.
 
-use crate::{Cmd, Counter, both, run};
+use crate::{Cmd, Counter, both, clocked, next, run};
 use ironsys::Context;
 use ironsys::session::Builder;
 use ironsys::time::VirtualClock;
@@ -11,8 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A manager under a clock that the test moves.
 fn timed(builder: Builder<Counter>) -> (VirtualClock, Context, Builder<Counter>) {
-    let time = VirtualClock::new();
-    let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    let (time, ctx, _cancel) = clocked();
     let builder = builder.context(&ctx).stuck_after(Duration::MAX);
     (time, ctx, builder)
 }
@@ -69,6 +68,6 @@ fn who_watches_is_told_of_the_end_once_and_also_afterwards() {
         assert_eq!(manager.ask(&ctx, &1, Cmd::Get).unwrap(), 2);
         let (tx, rx) = mpsc::channel();
         other.on_end(move |id, reason| tx.send((*id, reason.is_normal())).unwrap());
-        assert_eq!(rx.recv().unwrap(), (2, true));
+        assert_eq!(next(&rx), (2, true));
     });
 }
