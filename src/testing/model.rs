@@ -1,6 +1,10 @@
 //! What to check, and how hard.
 
 use super::run;
+use std::sync::Arc;
+
+/// A body, of one type whatever the closure: the checkers are compiled once.
+pub(super) type Body = Arc<dyn Fn() + Send + Sync>;
 
 /// Checks `body` in the way the build says, with the default limits: see [`Model`].
 ///
@@ -80,6 +84,6 @@ impl Model {
     /// # Panics
     /// As [`model`] does.
     pub fn check(self, body: impl Fn() + Send + Sync + 'static) {
-        run::check(&self, body);
+        run::check(&self, Arc::new(body));
     }
 }

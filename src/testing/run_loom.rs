@@ -1,6 +1,6 @@
 //! Every interleaving, by loom.
 
-use super::model::Model;
+use super::model::{Body, Model};
 use super::report;
 use crate::sync::{InjectedPanic, rewind_choices, set_choices};
 use std::cell::RefCell;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-pub(super) fn check(model: &Model, body: impl Fn() + Send + Sync + 'static) {
-    let (body, executions) = (Arc::new(body), Arc::new(AtomicU64::new(0)));
+pub(super) fn check(model: &Model, body: Body) {
+    let executions = Arc::new(AtomicU64::new(0));
     let since = Instant::now();
     let patterns = match report::variable::<u64>("IRONSYS_CHOICE") {
         Some(one) => one..one + 1,

@@ -1,12 +1,12 @@
 //! Real threads, many times over; with the feature `chaos`, a seed for each run.
 
-use super::model::Model;
+use super::model::{Body, Model};
 use super::report;
 use crate::observe;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-pub(super) fn check(model: &Model, body: impl Fn() + Send + Sync + 'static) {
+pub(super) fn check(model: &Model, body: Body) {
     let runs = report::variable("IRONSYS_RUNS").or(model.runs).unwrap_or(200);
     let patience = Duration::from_secs(report::variable("IRONSYS_HANG_SECS").unwrap_or(30));
     let seeds = Seeds::new();

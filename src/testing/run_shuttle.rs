@@ -1,6 +1,6 @@
 //! Random schedules, by shuttle: more threads than loom can hold, and livelocks.
 
-use super::model::Model;
+use super::model::{Body, Model};
 use super::report;
 use shuttle::scheduler::{
     DfsScheduler, PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler,
@@ -15,8 +15,7 @@ const PCT_DEPTH: usize = 3;
 /// Frames with assertions in them are large.
 const STACK_BYTES: usize = 256 * 1024;
 
-pub(super) fn check(model: &Model, body: impl Fn() + Send + Sync + 'static) {
-    let body = Arc::new(body);
+pub(super) fn check(model: &Model, body: Body) {
     let runs = report::variable("IRONSYS_RUNS").or(model.runs.map(|n| n as usize)).unwrap_or(1000);
     let kinds = std::env::var("IRONSYS_SCHEDULERS").unwrap_or_else(|_| "random,pct,urw".into());
     for kind in kinds.split(',') {
@@ -31,12 +30,7 @@ pub(super) fn check(model: &Model, body: impl Fn() + Send + Sync + 'static) {
     }
 }
 
-fn run(
-    model: &Model,
-    kind: &str,
-    scheduler: impl Scheduler + 'static,
-    body: &Arc<impl Fn() + Send + Sync + 'static>,
-) {
+fn run(model: &Model, kind: &str, scheduler: impl Scheduler + 'static, body: &Body) {
     let mut config = shuttle::Config::new();
     config.stack_size = STACK_BYTES;
     config.silence_warnings = true;
