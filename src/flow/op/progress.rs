@@ -60,7 +60,7 @@ impl<S: Stage> Flow<S> {
     /// });
     /// let mut seen = Vec::new();
     /// let progress = |report: &ironsys::flow::Report| seen.push(report.segments[0].taken);
-    /// ticks.progress(Duration::from_millis(1500), progress).take(4).count(&ctx)?;
+    /// ticks.progress(Duration::from_millis(1700), progress).take(4).count(&ctx)?;
     /// assert_eq!(seen, [1, 3]);
     /// # Ok(()) }
     /// ```
