@@ -15,9 +15,8 @@ use std::collections::VecDeque;
 /// A message that was taken: by whom, and what follows.
 type Sent<S> = (Arc<Cell<S>>, Then);
 
-/// How often a message is offered to a session that is started for it, before its sender is told that
-/// there is none.
-const MAX_AGAIN: u32 = 16;
+/// A message that was offered: to whom, and what that did.
+type Offered<S> = (Arc<Cell<S>>, Pushed<<S as Session>::Msg>);
 
 impl<S: Session> Core<S> {
     /// Sends to the session with this id, which is started if there is none.
@@ -29,10 +28,37 @@ impl<S: Session> Core<S> {
         msg: S::Msg,
     ) -> Result<Sent<S>, TellError<S::Msg>> {
         let msg = checked(ctx, msg)?;
-        match self.open(id) {
-            Some(cell) => self.send(ctx, cell, msg, true),
-            None => Err(TellError::Closed(msg)),
+        match self.offer(id, msg) {
+            Ok((cell, Pushed::Taken(then, None))) => Ok((cell, then)),
+            Ok((cell, pushed)) => self.send_slow(ctx, cell, pushed, true),
+            Err(msg) => Err(TellError::Closed(msg)),
         }
+    }
+
+    /// Offers a message to the session with this id. If there is none, it is made with the message in
+    /// its mailbox, so that the message cannot come too late for it. An error: the directory is closed.
+    #[inline]
+    fn offer(self: &Arc<Self>, id: &S::Id, msg: S::Msg) -> Result<Offered<S>, S::Msg> {
+        let hash = self.directory.hash(id);
+        if let Some(cell) = self.directory.find(id, hash) {
+            let pushed = self.push(&cell, msg);
+            return Ok((cell, pushed));
+        }
+        let own = self.shards.is_empty();
+        let new = Arc::new(Cell::new(id.clone(), hash, own));
+        let Pushed::Taken(_, None) = self.push(&new, msg) else {
+            unreachable!("a new mailbox has room for one")
+        };
+        let there = self.directory.find_or_insert(new.clone());
+        if let Some((cell, true)) = there {
+            let then = if own { Then::Call } else { Then::Schedule };
+            return Ok((cell, Pushed::Taken(then, None)));
+        }
+        // Somebody was faster, or it is over. Nobody else has seen the new one.
+        let msg = new.with(|mail, _| mail.queue.remove(0)).expect("it was put there above");
+        let Some((cell, _)) = there else { return Err(msg) };
+        let pushed = self.push(&cell, msg);
+        Ok((cell, pushed))
     }
 
     /// Sends to the session in this cell; `anew` if another one may take its place when it has ended.
@@ -58,7 +84,6 @@ impl<S: Session> Core<S> {
         mut pushed: Pushed<S::Msg>,
         anew: bool,
     ) -> Result<Sent<S>, TellError<S::Msg>> {
-        let mut again = 0;
         loop {
             let msg = match pushed {
                 Pushed::Taken(then, victim) => {
@@ -74,18 +99,14 @@ impl<S: Session> Core<S> {
                     }
                     _ => return Err(TellError::Full(msg)),
                 },
-                // One that ends again and again before the message is in does not start at all.
-                Pushed::Gone(msg) if anew && again < MAX_AGAIN => msg,
+                Pushed::Gone(msg) if anew => msg,
                 Pushed::Ending(msg) | Pushed::Gone(msg) => return Err(TellError::Ended(msg)),
                 Pushed::Passivated(msg) => msg,
             };
             // Whoever meets a session that is gone takes it out of the directory.
             self.directory.retire(&cell);
             let msg = checked(ctx, msg)?;
-            let Some(next) = self.open(&cell.id) else { return Err(TellError::Closed(msg)) };
-            cell = next;
-            again += 1;
-            pushed = self.push(&cell, msg);
+            (cell, pushed) = self.offer(&cell.id, msg).map_err(TellError::Closed)?;
         }
     }
 

@@ -122,18 +122,19 @@ impl<S: Session> Core<S> {
 
     fn sweep_now(self: &Arc<Self>, shard: usize) {
         let now = self.nanos();
-        // No more than there are: those at work go back in, and would come round again.
-        for _ in 0..self.idlers.len(shard) {
+        // Each goes back in once at most with its true time, and then one of them is the oldest. No more:
+        // those at work go back in, too, and would come round again.
+        for _ in 0..2 * self.idlers.len(shard) {
             let Some(Entry { used, cell }) = self.idlers.pop_due(shard, now) else { return };
             let look = cell.with(|mail, _| {
                 if mail.is_over() {
                     return Look::Forget;
                 }
-                if mail.used > used && mail.used <= now {
-                    return Look::Later(mail.used);
-                }
                 if mail.phase != Phase::Idle {
                     return Look::Later(now);
+                }
+                if mail.used > used {
+                    return Look::Later(mail.used);
                 }
                 mail.phase = Phase::Running;
                 mail.listed = false;

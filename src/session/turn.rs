@@ -337,6 +337,9 @@ impl<S: Session> Mail<S> {
     #[inline]
     pub(super) fn release(&mut self) -> Then {
         self.phase = Phase::Idle;
+        #[cfg(ironsys_bug = "turn_ends_blind")]
+        return Then::Nothing;
+        #[cfg(not(ironsys_bug = "turn_ends_blind"))]
         if self.queue.is_empty() && self.order == Order::None {
             Then::Nothing
         } else {

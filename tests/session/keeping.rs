@@ -4,8 +4,8 @@ use crate::{clocked, next, root, until};
 use ironsys::Context;
 use ironsys::channel::Reply;
 use ironsys::session::{
-    Corrupt, Cx, Idle, Manager, MemoryStore, Restore, Session, Snapshot, StartError, Store,
-    StoreError,
+    Address, Corrupt, Cx, Idle, Manager, MemoryStore, Restore, Session, Snapshot, StartError,
+    Store, StoreError,
 };
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ struct Log(Vec<u8>);
 enum Cmd {
     Note(u8),
     Read(Reply<Vec<u8>>),
+    Watch(Address<Log>),
     Crash,
 }
 
@@ -33,10 +34,11 @@ impl Session for Log {
         Ok(Log(Vec::new()))
     }
 
-    fn handle(&mut self, cmd: Cmd, _: &mut Cx<'_, Self>) -> Result<(), String> {
+    fn handle(&mut self, cmd: Cmd, cx: &mut Cx<'_, Self>) -> Result<(), String> {
         match cmd {
             Cmd::Note(n) => self.0.push(n),
             Cmd::Read(reply) => drop(reply.send(self.0.clone())),
+            Cmd::Watch(other) => cx.watch(&other, |id, _| Cmd::Note(*id)),
             Cmd::Crash => return Err("crash".into()),
         }
         Ok(())
@@ -121,6 +123,35 @@ fn above_the_live_limit_the_one_used_longest_ago_leaves() {
     let mut left = manager.ids();
     left.sort_unstable();
     assert_eq!((manager.live(), left), (2, vec![1, 3]));
+}
+
+#[test]
+fn the_thread_of_a_session_that_another_one_put_out_of_memory_goes() {
+    let (ctx, _cancel) = root();
+    let manager = Manager::<Log>::builder("logs").thread_per_session().live_limit(1);
+    let manager = manager.store(MemoryStore::new()).build().unwrap();
+    for id in 0..20 {
+        manager.tell(&ctx, &id, Cmd::Note(id)).unwrap();
+        assert_eq!(read(&manager, &ctx, id), [id]);
+    }
+    until(|| manager.stats().threads <= 1);
+    assert_eq!(read(&manager, &ctx, 0), [0]);
+    assert!(manager.close(&ctx).in_time);
+}
+
+#[test]
+fn a_session_that_is_watched_stays_and_one_that_watches_is_brought_back() {
+    let (ctx, _cancel) = root();
+    let manager = Manager::<Log>::builder("logs").store(MemoryStore::new()).build().unwrap();
+    manager.tell(&ctx, &1, Cmd::Watch(manager.get_or_start(&ctx, &2).unwrap())).unwrap();
+    assert_eq!(read(&manager, &ctx, 1), []);
+    let watcher = manager.get(&1).unwrap();
+    assert!(manager.passivate(&2) && manager.passivate(&1));
+    watcher.wait_ended(&ctx).unwrap();
+    assert_eq!(read(&manager, &ctx, 2), []);
+    assert_eq!(manager.ids(), [2]);
+    manager.stop(&ctx, &2).unwrap();
+    assert_eq!(read(&manager, &ctx, 1), [2]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod basics;
 mod keeping;
+mod rude;
 mod shards;
 mod supervision;
 mod timers;

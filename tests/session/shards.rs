@@ -27,12 +27,31 @@ fn a_stuck_shard_is_served_by_another_thread_and_the_hung_session_is_reported() 
     manager.tell(&ctx, &2, Cmd::Add(1)).unwrap();
     time.advance(2 * MS);
     assert_eq!(manager.ask(&ctx, &2, Cmd::Get).unwrap(), 1);
+    until(|| manager.loads()[0].is_parked);
     time.advance(10 * MS);
     assert_eq!(next(&failures), (1, 5 * MS));
     go.send(&ctx, ()).unwrap();
     assert_eq!(manager.ask(&ctx, &1, Cmd::Get).unwrap(), 0);
     drop(manager);
     assert!(failures.try_recv().is_err(), "it is reported once");
+}
+
+#[test]
+fn a_hung_session_is_reported_though_nobody_waits_and_no_shard_is_relieved() {
+    let (time, ctx, _cancel) = clocked();
+    let (told, failures) = mpsc::channel();
+    let manager = Manager::<Counter>::builder("counters").context(&ctx).sharded(1);
+    let manager = manager.stuck_after(Duration::MAX).hung_after(5 * MS);
+    let manager = manager.on_failure(move |id, _, _| told.send(*id).unwrap()).build().unwrap();
+    let (go, may_go) = channel::bounded(1);
+    let (begun, has_begun) = channel::bounded(1);
+    manager.tell(&ctx, &1, run(|_, _| ())).unwrap();
+    manager.tell(&ctx, &1, Cmd::Block(begun, may_go)).unwrap();
+    has_begun.recv(&ctx).unwrap();
+    time.advance(11 * MS);
+    assert_eq!(next(&failures), 1);
+    assert_eq!(time.pending(), 0, "there is nothing more to look at");
+    go.send(&ctx, ()).unwrap();
 }
 
 #[test]

@@ -136,6 +136,18 @@ const BUGS: &[Bug] = &[
         models: &["two_callers_compute_once"],
     },
     Bug {
+        name: "turn_ends_blind",
+        what: "the end of a session's turn does not look whether a message has come meanwhile",
+        package: OURS,
+        models: &["session::tell_vs_stop", "session::dedicate_vs_tell"],
+    },
+    Bug {
+        name: "old_alarm_stays",
+        what: "an alarm that has fired before it was stored puts its successor out",
+        package: OURS,
+        models: &["session::beat_vs_time"],
+    },
+    Bug {
         name: "no_next_leader",
         what: "a leader that is back tells nobody to lead who still waits",
         package: OURS,

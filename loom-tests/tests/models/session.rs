@@ -38,6 +38,7 @@ enum Cmd {
     Wait(Sender<()>, Receiver<()>),
     Aside(Reply<u64>),
     Later,
+    Beat,
     Dedicate,
 }
 
@@ -68,6 +69,7 @@ impl Session for Tally {
             Cmd::Later => {
                 cx.after(SOON, Cmd::Add(10));
             }
+            Cmd::Beat => drop(cx.every(SOON, || Cmd::Add(1))),
             Cmd::Dedicate => cx.dedicate(),
         }
         Ok(())
@@ -125,27 +127,25 @@ fn failed_start_vs_tell() {
         let manager = manager.expect("fine numbers");
         let other = spawn({
             let (sessions, ctx) = (manager.sessions(), ctx.clone());
-            move || match sessions.tell(&ctx, &99, Cmd::Add(1)) {
-                Ok(()) => 1,
-                Err(TellError::Ended(_)) => 0, // The start has failed each time before it was in.
-                Err(e) => panic!("{e:?}"),
-            }
+            move || sessions.tell(&ctx, &99, Cmd::Add(1)).expect("it is started for that")
         });
         assert!(manager.get_or_start(&ctx, &99).is_err());
-        let accepted = join(other);
+        join(other);
         let ledger = manager.close(&ctx).ledger;
-        assert_eq!((ledger.accepted, ledger.dropped), (accepted, accepted));
-        assert_eq!(back.get() as u64, accepted);
+        assert_eq!((ledger.accepted, ledger.dropped, back.get()), (1, 1, 1));
     });
 }
 
-/// A message is handled before the stop, or comes back.
+/// A message is handled before the stop, or comes back; and who watches is told before the stop returns.
 #[test]
 fn tell_vs_stop() {
     model("session::tell_vs_stop", || {
         let (ctx, _cancel) = Context::root();
         let manager = one().build().expect("fine numbers");
         let address = manager.get_or_start(&ctx, &1).expect("it starts");
+        let ends = Count::default();
+        let told_of_it = ends.clone();
+        address.on_end(move |_, _| told_of_it.add(1));
         let teller = spawn({
             let (address, ctx) = (address.clone(), ctx.clone());
             move || match address.tell(&ctx, Cmd::Add(1)) {
@@ -156,6 +156,7 @@ fn tell_vs_stop() {
         });
         let reason = manager.stop(&ctx, &1).expect("nobody cancels");
         assert!(matches!(reason, Some(Reason::Asked)));
+        assert_eq!((ends.get(), manager.live(), manager.len()), (1, 0, 0));
         let told = join(teller);
         let ledger = manager.close(&ctx).ledger;
         assert_eq!((ledger.accepted, ledger.done, ledger.in_flight), (told, told, 0));
@@ -337,14 +338,17 @@ fn block_in_place() {
     });
 }
 
-/// A shard that is stuck for too long is served by another thread.
+/// A shard that is stuck for too long is served by another thread, and who holds it up is reported.
 #[test]
 fn stuck_vs_tell() {
     wide("session::stuck_vs_tell", || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
-        let manager = one().context(&ctx).stuck_after(SOON).hung_after(SOON);
-        let manager = manager.build().expect("fine numbers");
+        let hung = Count::default();
+        let reported = hung.clone();
+        let manager = one().context(&ctx).stuck_after(SOON).hung_after(3 * SOON);
+        let manager =
+            manager.on_failure(move |_, _, _| reported.add(1)).build().expect("fine numbers");
         let (begun, has_begun) = channel::bounded(1);
         let (go, may_go) = channel::bounded(1);
         manager.tell(&ctx, &1, Cmd::Wait(begun, may_go)).expect("it lives");
@@ -352,8 +356,9 @@ fn stuck_vs_tell() {
         manager.tell(&ctx, &2, Cmd::Add(1)).expect("it lives");
         let address = manager.get(&2).expect("it was told something");
         time.advance(SOON);
-        time.advance(SOON);
         assert_eq!(address.ask(&ctx, Cmd::Get).expect("it answers"), 1);
+        time.advance(2 * SOON);
+        assert_eq!(hung.get(), 1);
         let _ = go.try_send(());
         drop(manager);
     });
@@ -367,6 +372,19 @@ fn own_thread() {
         let manager = Manager::<Tally>::builder("m").thread_per_session().build().expect("fine");
         manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
         manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
+        assert_eq!(manager.close(&ctx).ledger.done, 2);
+    });
+}
+
+/// The thread of one session has another one leave memory: that one's thread goes, too.
+#[test]
+fn own_threads_vs_limit() {
+    wide("session::own_threads_vs_limit", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = Manager::<Tally>::builder("m").thread_per_session().live_limit(1);
+        let manager = manager.store(MemoryStore::new()).build().expect("fine numbers");
+        manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
+        manager.tell(&ctx, &2, Cmd::Add(1)).expect("it lives");
         assert_eq!(manager.close(&ctx).ledger.done, 2);
     });
 }
@@ -394,6 +412,25 @@ fn timer() {
         assert_eq!(manager.ask(&ctx, &1, Cmd::Get).expect("it answers"), 0);
         time.advance(SOON);
         assert_eq!(manager.ask(&ctx, &1, Cmd::Get).expect("it answers"), 10);
+        drop(manager);
+    });
+}
+
+/// Beats to itself, while the time moves: there is always a next one.
+#[test]
+fn beat_vs_time() {
+    wide("session::beat_vs_time", || {
+        let time = VirtualClock::new();
+        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let manager = one().context(&ctx).build().expect("fine numbers");
+        manager.tell(&ctx, &1, Cmd::Beat).expect("it lives");
+        let mover = spawn({
+            let time = time.clone();
+            move || time.advance(SOON)
+        });
+        manager.ask(&ctx, &1, Cmd::Get).expect("it answers");
+        join(mover);
+        assert_eq!(time.pending(), 1);
         drop(manager);
     });
 }
