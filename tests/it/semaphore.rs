@@ -64,13 +64,18 @@ fn zero_permits_refuse_everybody_until_resized() {
 #[test]
 fn the_largest_capacity_neither_overflows_nor_blocks() {
     let (ctx, _cancel) = Context::root();
-    let slots = Semaphore::new(usize::MAX);
-    let all = slots.acquire(&ctx, usize::MAX).unwrap();
-    assert_eq!(slots.try_acquire(1).unwrap_err(), TryAcquireError::NoPermits);
-    slots.resize(1);
-    assert_eq!((slots.available(), slots.in_use()), (0, usize::MAX));
-    drop(all);
-    assert_eq!((slots.available(), slots.in_use()), (1, 0));
+    for most in [usize::MAX, 1 << 31, (1 << 31) - 1] {
+        let slots = Semaphore::new(most);
+        let all = slots.acquire(&ctx, most).unwrap();
+        assert_eq!(slots.try_acquire(1).unwrap_err(), TryAcquireError::NoPermits);
+        slots.resize(1);
+        assert_eq!((slots.available(), slots.in_use()), (0, most));
+        drop(all);
+        assert_eq!((slots.available(), slots.in_use()), (1, 0));
+        slots.resize(most);
+        drop(slots.hold(&ctx, most).unwrap());
+        assert_eq!((slots.available(), slots.stats().ledger.done), (most, 2));
+    }
 }
 
 #[test]
