@@ -12,7 +12,7 @@
 mod picture;
 mod service;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +34,7 @@ Usage: overload [OPTIONS]
 
 Options:
       --svg FILE     where the picture goes [default: overload.svg]
+      --loads LIST   times the capacity, up to 20 each [default: 0.5,0.75,1,1.25,1.5,2,3,4,5]
       --seconds N    virtual seconds for each point of a curve, 1 to 60 [default: 4]
       --seed N       other clients, as many [default: 1]
   -h, --help         show this
@@ -41,11 +42,12 @@ Options:
 Exit status: 0 if all is well; 1 if the picture cannot be written; 2 for wrong usage; 130 after Ctrl-C.
 ";
 
-/// Times the capacity.
-const LOADS: [f64; 9] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0];
+const LOADS: &str = "0.5,0.75,1,1.25,1.5,2,3,4,5";
 
 struct Options {
     svg: PathBuf,
+    /// In ascending order.
+    loads: Vec<f64>,
     seconds: u32,
     seed: u64,
 }
@@ -81,11 +83,13 @@ fn main() -> ExitCode {
 }
 
 fn parse_args() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { svg: "overload.svg".into(), seconds: 4, seed: 1 };
+    let mut options =
+        Options { svg: "overload.svg".into(), loads: loads(LOADS)?, seconds: 4, seed: 1 };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
             Long("svg") => options.svg = args.value()?.into(),
+            Long("loads") => options.loads = args.value()?.parse_with(loads)?,
             Long("seconds") => options.seconds = args.value()?.parse_with(seconds)?,
             Long("seed") => options.seed = args.value()?.parse()?,
             Short('h') | Long("help") => return Ok(None),
@@ -93,6 +97,14 @@ fn parse_args() -> Result<Option<Options>, lexopt::Error> {
         }
     }
     Ok(Some(options))
+}
+
+fn loads(text: &str) -> Result<Vec<f64>, String> {
+    let one = |word: &str| word.trim().parse().ok().filter(|load| *load > 0.0 && *load <= 20.0);
+    let loads: Option<Vec<f64>> = text.split(',').map(one).collect();
+    let mut loads = loads.ok_or("take numbers above 0, up to 20, with commas between them")?;
+    loads.sort_by(f64::total_cmp);
+    Ok(loads)
 }
 
 fn seconds(text: &str) -> Result<u32, String> {
@@ -111,13 +123,16 @@ fn run(
             cancel.cancel_with("interrupted");
         }
     })?;
+    // Before the work, not after it.
+    let named = |error| format!("{}: {error}", options.svg.display());
+    File::options().append(true).create(true).open(&options.svg).map_err(named)?;
     // Hides itself if stderr is not a terminal.
-    let bar = ProgressBar::new(2 * LOADS.len() as u64)
+    let bar = ProgressBar::new(2 * options.loads.len() as u64)
         .with_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} points  {eta} left")?);
     let mut pairs = Vec::new();
-    for load in LOADS {
+    for &load in &options.loads {
         let point = |admission| {
-            let Options { seconds, seed, .. } = *options;
+            let &Options { seconds, seed, .. } = options;
             let point = service::measure(ctx, &Trial { load, admission, seconds, seed });
             bar.inc(1);
             point
@@ -126,8 +141,7 @@ fn run(
     }
     bar.finish_and_clear();
     table(&pairs);
-    fs::write(&options.svg, picture::draw(&pairs))
-        .map_err(|error| format!("{}: {error}", options.svg.display()))?;
+    fs::write(&options.svg, picture::draw(&pairs)).map_err(named)?;
     out(format_args!("\nThe curves are in {}.", options.svg.display()));
     Ok(())
 }

@@ -11,6 +11,8 @@ const WITHOUT: &str = "#c8442f";
 /// A diagram: where it is, and what its vertical axis says.
 struct Panel {
     left: f64,
+    /// The load at the right end.
+    most: f64,
     title: &'static str,
     /// From the bottom to the top.
     ticks: &'static [(f64, &'static str)],
@@ -20,11 +22,10 @@ struct Panel {
 const TOP: f64 = 96.0;
 const BOTTOM: f64 = 340.0;
 const WIDTH: f64 = 360.0;
-const MOST_LOAD: f64 = 5.0;
 
 impl Panel {
     fn x(&self, load: f64) -> f64 {
-        self.left + WIDTH * load / MOST_LOAD
+        self.left + WIDTH * load / self.most
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -43,7 +44,8 @@ impl Panel {
             line(svg, (left, y), (right, y), "#e4e7eb", "");
             text(svg, left - 8.0, y + 4.0, "end", "12", "#616e7c", label);
         }
-        for load in 0..=MOST_LOAD as u8 {
+        let step = (self.most / 5.0).ceil() as usize;
+        for load in (0..=self.most as u8).step_by(step) {
             let x = self.x(load.into());
             text(svg, x, BOTTOM + 20.0, "middle", "12", "#616e7c", &format!("{load}×"));
         }
@@ -92,14 +94,17 @@ fn text(svg: &mut String, x: f64, y: f64, anchor: &str, size: &str, colour: &str
 
 /// Both curves, of what is served in time and of how long it takes.
 pub(crate) fn draw(pairs: &[Pair]) -> String {
+    let most = pairs.iter().map(|pair| pair.load).fold(1.0, f64::max).ceil();
     let goodput = Panel {
         left: 62.0,
+        most,
         title: "Served in time, of the capacity",
         ticks: &[(0.0, "0"), (0.25, "25%"), (0.5, "50%"), (0.75, "75%"), (1.0, "100%"), (1.1, "")],
         logarithmic: false,
     };
     let times = Panel {
         left: 506.0,
+        most,
         title: "Time of an answer, 99th percentile",
         ticks: &[(0.01, "10 ms"), (0.1, "100 ms"), (1.0, "1 s"), (10.0, "10 s")],
         logarithmic: true,

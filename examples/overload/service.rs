@@ -17,7 +17,7 @@ pub(crate) const CAPACITY: f64 = WORKERS as f64 / 0.02;
 /// A client that has waited for so long has left.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
 /// Before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(2);
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What is measured.
 pub(crate) struct Trial {

@@ -20,7 +20,7 @@ fn overload(args: &[&str]) -> Output {
     let child = child.expect("it runs");
     let (done, output) = mpsc::channel();
     thread::spawn(move || done.send(child.wait_with_output()));
-    output.recv_timeout(Duration::from_secs(100)).expect("it ends").expect("it can be read")
+    output.recv_timeout(Duration::from_secs(180)).expect("it ends").expect("it can be read")
 }
 
 /// The row of a load: in time, 99th percentile and turned away with admission; the first two without.
@@ -38,30 +38,35 @@ fn row(text: &str, load: &str) -> [f64; 5] {
 fn admission_keeps_a_service_up_to_five_times_its_capacity() {
     let dir = tempfile::tempdir().unwrap();
     let svg = dir.path().join("curves.svg");
-    let out = overload(&["--seconds", "1", "--svg", svg.to_str().unwrap()]);
+    let out = overload(&["--loads", "1,5", "--seconds", "1", "--svg", svg.to_str().unwrap()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(out.stderr.is_empty(), "progress is for terminals");
     let text = String::from_utf8(out.stdout).unwrap();
     let [_, at_capacity, ..] = row(&text, "1x");
-    for load in ["2x", "5x"] {
-        let [goodput, p99, away, without, late] = row(&text, load);
-        assert!(goodput >= 90.0 && p99 <= 2.0 * at_capacity && away > 40.0, "{text}");
-        assert!(without < 10.0 && late > 1000.0, "{text}");
-    }
+    let [goodput, p99, away, without, late] = row(&text, "5x");
+    assert!(goodput >= 90.0 && p99 <= 2.0 * at_capacity && away > 70.0, "{text}");
+    assert!(without < 10.0 && late > 1000.0, "{text}");
     let picture = fs::read_to_string(svg).unwrap();
     assert!(picture.starts_with("<svg") && picture.matches("<polyline").count() == 4);
 }
 
 #[test]
 fn wrong_usage_and_a_place_that_cannot_be_written_to_are_told_apart() {
-    for args in [&["--seconds", "0"][..], &["--seconds", "61"], &["--colour"], &["file"]] {
+    for args in [
+        &["--seconds", "0"][..],
+        &["--seconds", "61"],
+        &["--loads", "1,-2"],
+        &["--loads", "1,,2"],
+        &["--colour"],
+        &["file"],
+    ] {
         let out = overload(args);
         assert_eq!(out.status.code(), Some(2), "{args:?}");
         assert!(String::from_utf8_lossy(&out.stderr).contains("--help"));
     }
     let help = overload(&["--help"]);
     assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("--svg FILE"));
-    let out = overload(&["--seconds", "1", "--svg", "/nowhere/at/all.svg"]);
+    let out = overload(&["--svg", "/nowhere/at/all.svg"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains("/nowhere/at/all.svg: "));
 }
