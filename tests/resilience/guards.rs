@@ -13,6 +13,7 @@ use std::time::Duration;
 
 // ===== timeout =====
 
+/// 000-39, 004-47: the caller's time is the limit.
 #[test]
 fn one_look_at_the_clock_decides_between_result_and_timeout() {
     let (time, ctx, _cancel) = by_hand();

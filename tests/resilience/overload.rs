@@ -34,6 +34,8 @@ fn row(text: &str, load: &str) -> [f64; 5] {
 
 /// With admission the 99th percentile stays within twice that at the capacity, and nine tenths of the
 /// capacity are used; without, it collapses.
+///
+/// 001-37: admission, a limit that learns and shedding together.
 #[test]
 fn admission_keeps_a_service_up_to_five_times_its_capacity() {
     let dir = tempfile::tempdir().unwrap();

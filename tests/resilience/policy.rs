@@ -38,6 +38,7 @@ fn the_first_guard_is_the_outermost() {
     assert_eq!((attempts.into_inner(), outer.stats().failed), (10, 1));
 }
 
+/// 004-2: one call, whatever is behind it.
 #[test]
 fn the_usual_order_does_what_it_says() {
     let time = VirtualClock::auto();
