@@ -9,8 +9,11 @@
 //! 3. `in_use` is the sum of all permits and of the grants whose callers have not looked yet.
 //! 4. `entered = granted + refused + cancelled + line.len()`.
 //!
-//! There is no count of free permits: what is free is `capacity - in_use`, or nothing while a shrink
+//! There is no count of free permits here: what is free is `capacity - in_use`, or nothing while a shrink
 //! has left a debt. So a resize cannot mint any.
+//!
+//! While there is neither line nor debt, all of it that a call changes is in one word beside the lock, see
+//! [`Line::word`], so that a call needs no lock. `in_use` and `counts.granted` are then out of date.
 
 use super::errors::{AcquireError, TryAcquireError};
 use crate::sync::Arc;
@@ -58,6 +61,20 @@ impl Line {
             next: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// What a call may do without the lock, as a word: in bits 32 to 62 how many permits are free, below
+    /// how many calls have been granted by way of the word. `None`: nothing, it has to see the line.
+    pub(super) fn word(&self) -> Option<u64> {
+        let alone = self.waiting.is_empty() && !self.closed && self.capacity < 1 << 31;
+        let free = self.capacity.checked_sub(self.in_use).filter(|_| alone)?;
+        Some((free as u64) << 32)
+    }
+
+    /// Takes over what calls have done by way of the word.
+    pub(super) fn collect(&mut self, word: u64) {
+        self.in_use = self.capacity - (word >> 32) as usize;
+        self.counts.granted += word & GRANTS;
     }
 
     pub(super) fn free(&self) -> usize {
@@ -178,5 +195,38 @@ impl Line {
 
     fn find(&self, id: u64) -> Option<usize> {
         self.waiting.binary_search_by_key(&id, |call| call.id).ok()
+    }
+}
+
+/// In the place of a word: ask the line.
+pub(super) const BUSY: u64 = 1 << 63;
+const GRANTS: u64 = (1 << 32) - 1;
+
+/// The word once a call has taken permits; `None`: it has to ask the line.
+#[inline]
+pub(super) fn less(word: u64, permits: usize) -> Option<u64> {
+    let free = word >> 32;
+    let there = word < BUSY && permits as u64 <= free && word & GRANTS != GRANTS;
+    there.then(|| word - ((permits as u64) << 32) + 1)
+}
+
+/// The word once permits have come back; `None`: the line has to be asked.
+#[inline]
+pub(super) fn more(word: u64, permits: usize) -> Option<u64> {
+    (word < BUSY).then(|| word + ((permits as u64) << 32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_can_count_no_more_grants_goes_to_the_line() {
+        let mut line = Line::new(3);
+        let word = line.word().unwrap() | (GRANTS - 1);
+        let full = less(word, 2).unwrap();
+        assert_eq!((less(full, 1), less(full, 0)), (None, None));
+        line.collect(more(full, 1).unwrap());
+        assert_eq!((line.in_use, line.counts.granted, line.word()), (1, GRANTS, Some(2 << 32)));
     }
 }

@@ -14,13 +14,16 @@
 //! at the end. All waits are in order of arrival, end with the context, and are in vain never: what cannot
 //! come in time is refused at once.
 //!
-//! The rooms: `semaphore` is what users hold; `line` what its one lock guards; `rate`, `keyed`,
+//! The rooms: `semaphore` and `permit` are what users hold; `shared` the word and the lock behind them, `line`
+//! what the lock guards; `rate`, `keyed`,
 //! `adaptive` and `admission` are the others; `errors` what a call says when it got nothing. `README.md` in
 //! this folder has the protocols and why nothing is lost or minted.
 
 mod errors;
 mod line;
+mod permit;
 mod semaphore;
+mod shared;
 
 mod rate;
 
@@ -38,9 +41,10 @@ pub use admission::{
 };
 pub use errors::{AcquireError, RateError, TryAcquireError, TryRateError};
 pub use keyed::{Keyed, KeyedBuilder, KeyedStats, Limit, SeededState, TooManyKeys};
+pub use permit::{Held, Permit};
 pub use rate::{
     DebtBucket, Gcra, LeakyBucket, LeakyShaper, Rate, RateLimit, RateLimitBuilder, RateStats,
     Reservation, SlidingWindow, TokenBucket,
 };
 pub use rate::{Debts, Kind, Leaks, Scheduled, Shaped, Tokens, Windowed};
-pub use semaphore::{Permit, Semaphore, SemaphoreStats};
+pub use semaphore::{Semaphore, SemaphoreStats};

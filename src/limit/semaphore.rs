@@ -2,10 +2,12 @@
 
 use super::errors::{AcquireError, TryAcquireError};
 use super::line::Line;
-use crate::context::{Context, Op};
+use super::permit::{Held, Permit};
+use super::shared::{Acquire, Shared};
+use crate::context::Context;
 use crate::observe::Ledger;
-use crate::sync::{Arc, LeakTrack, Mutex, planted};
-use crate::wait::{Site, WaitKind, Waiter, Wakes};
+use crate::sync::Arc;
+use crate::wait::{Site, WaitKind};
 use std::fmt;
 
 /// Lets at most so many pass at a time: strictly in order of arrival, by weight, resizable.
@@ -19,7 +21,10 @@ use std::fmt;
 /// [`try_acquire`](Self::try_acquire).
 ///
 /// # Cost
-/// Getting a free permit and giving it back is one uncontended lock each, without an allocation.
+/// Getting a free permit and giving it back is one compare-and-swap each, and as much again for the
+/// count of handles that a [`Permit`] has part in; a [`Held`] goes without. Whoever finds too few permits,
+/// and for as long as anybody waits everybody, takes a lock. So does every call if there are more
+/// than 2^31 - 1 permits.
 ///
 /// ```
 /// use ironsys::{Context, limit::Semaphore};
@@ -37,32 +42,6 @@ use std::fmt;
 #[derive(Clone)]
 pub struct Semaphore {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    /// Guards the whole semaphore.
-    line: Mutex<Line>,
-    name: Option<Arc<str>>,
-    _leak: LeakTrack,
-}
-
-impl Shared {
-    /// Takes permits if they are free and nobody waits for them.
-    #[inline]
-    fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
-        self.line.lock().take(permits)
-    }
-
-    /// Runs one critical section, then wakes whom it chose.
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut Line, &mut Wakes) -> R) -> R {
-        let mut wakes = Wakes::default();
-        let mut line = self.line.lock();
-        let out = f(&mut line, &mut wakes);
-        drop(line);
-        wakes.wake();
-        out
-    }
 }
 
 // ===== impl Semaphore =====
@@ -85,8 +64,7 @@ impl Semaphore {
     }
 
     pub(super) fn make(name: Option<Arc<str>>, permits: usize) -> Self {
-        let line = Mutex::new(Line::new(permits));
-        Semaphore { shared: Arc::new(Shared { line, name, _leak: LeakTrack::new() }) }
+        Semaphore { shared: Arc::new(Shared::new(name, permits)) }
     }
 
     /// Whether there is no other handle, and so no permit and nobody who waits.
@@ -127,20 +105,49 @@ impl Semaphore {
     #[track_caller]
     #[inline]
     pub fn acquire(&self, ctx: &Context, permits: usize) -> Result<Permit, AcquireError> {
+        self.enter(ctx, permits)?;
+        Ok(self.permit(permits))
+    }
+
+    /// Acquires like [`acquire`](Self::acquire), for as long as this handle is borrowed. That saves the
+    /// count of handles, which is half the cost.
+    ///
+    /// # Cancellation
+    /// As of [`acquire`](Self::acquire).
+    ///
+    /// # Errors
+    /// As of [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// use ironsys::{Context, limit::Semaphore};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(1);
+    /// let held = slots.hold(&ctx, 1)?;
+    /// assert!(slots.try_acquire(1).is_err());
+    /// drop(held);
+    /// assert_eq!(slots.available(), 1);
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn hold(&self, ctx: &Context, permits: usize) -> Result<Held<'_>, AcquireError> {
+        self.enter(ctx, permits)?;
+        Ok(Held::new(&self.shared, permits))
+    }
+
+    #[track_caller]
+    #[inline]
+    fn enter(&self, ctx: &Context, permits: usize) -> Result<(), AcquireError> {
         ctx.check()?;
-        let taken = self.shared.take(permits);
-        match taken {
-            Ok(()) => Ok(self.permit(permits)),
-            Err(_) => self.acquire_slow(ctx, permits),
-        }
+        if self.shared.take(permits) { Ok(()) } else { self.enter_line(ctx, permits) }
     }
 
     #[cold]
     #[track_caller]
-    fn acquire_slow(&self, ctx: &Context, permits: usize) -> Result<Permit, AcquireError> {
-        let mut op = Acquire { shared: &self.shared, asked: permits, id: 0 };
-        ctx.block(Site::new(WaitKind::Permit, self.shared.name.clone()), &mut op)??;
-        Ok(self.permit(permits))
+    fn enter_line(&self, ctx: &Context, permits: usize) -> Result<(), AcquireError> {
+        let mut op = Acquire::new(&self.shared, permits);
+        ctx.block(Site::new(WaitKind::Permit, self.shared.name.clone()), &mut op)?
     }
 
     /// Acquires `permits` permits if they are free and nobody waits. It never overtakes.
@@ -158,17 +165,23 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn try_acquire(&self, permits: usize) -> Result<Permit, TryAcquireError> {
-        let mut line = self.shared.line.lock();
-        let taken = line.take(permits);
-        if taken.is_err() {
-            line.counts.rejected += 1;
+        if !self.shared.take(permits) {
+            self.try_line(permits)?;
         }
-        drop(line);
-        taken.map(|()| self.permit(permits))
+        Ok(self.permit(permits))
+    }
+
+    #[cold]
+    fn try_line(&self, permits: usize) -> Result<(), TryAcquireError> {
+        self.shared.with(|line, _| {
+            let taken = line.take(permits);
+            line.counts.rejected += u64::from(taken.is_err());
+            taken
+        })
     }
 
     fn permit(&self, permits: usize) -> Permit {
-        Permit { shared: self.shared.clone(), permits }
+        Permit::new(self.shared.clone(), permits)
     }
 
     /// Sets how many permits exist.
@@ -206,31 +219,31 @@ impl Semaphore {
     /// Returns whether the semaphore is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.line.lock().closed
+        self.shared.with(|line, _| line.closed)
     }
 
     /// Returns how many permits exist.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.shared.line.lock().capacity
+        self.shared.with(|line, _| line.capacity)
     }
 
     /// Returns how many permits are free. While somebody waits for more than these, they are kept.
     #[must_use]
     pub fn available(&self) -> usize {
-        self.shared.line.lock().free()
+        self.shared.with(|line, _| line.free())
     }
 
     /// Returns how many permits are out; more than the capacity after a shrink.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.shared.line.lock().in_use
+        self.shared.with(|line, _| line.in_use)
     }
 
     /// Returns how many calls wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.line.lock().waiting()
+        self.shared.with(|line, _| line.waiting())
     }
 
     /// Returns the counts of the semaphore.
@@ -246,24 +259,25 @@ impl Semaphore {
     /// ```
     #[must_use]
     pub fn stats(&self) -> SemaphoreStats {
-        let line = self.shared.line.lock();
-        let counts = &line.counts;
-        let waiting = line.waiting();
-        SemaphoreStats {
-            ledger: Ledger {
-                accepted: counts.granted + counts.refused + counts.cancelled + waiting as u64,
-                done: counts.granted,
-                failed: counts.refused,
-                cancelled: counts.cancelled,
-                dropped: 0,
-                in_flight: waiting as u64,
-            },
-            capacity: line.capacity,
-            in_use: line.in_use,
-            waiting,
-            peak_waiting: counts.peak_waiting,
-            rejected: counts.rejected,
-        }
+        self.shared.with(|line, _| {
+            let counts = &line.counts;
+            let waiting = line.waiting();
+            SemaphoreStats {
+                ledger: Ledger {
+                    accepted: counts.granted + counts.refused + counts.cancelled + waiting as u64,
+                    done: counts.granted,
+                    failed: counts.refused,
+                    cancelled: counts.cancelled,
+                    dropped: 0,
+                    in_flight: waiting as u64,
+                },
+                capacity: line.capacity,
+                in_use: line.in_use,
+                waiting,
+                peak_waiting: counts.peak_waiting,
+                rejected: counts.rejected,
+            }
+        })
     }
 }
 
@@ -290,115 +304,4 @@ pub struct SemaphoreStats {
     pub peak_waiting: usize,
     /// Calls turned away at the door: by `try_acquire`, or because they asked for too many.
     pub rejected: u64,
-}
-
-// ===== impl Permit =====
-
-/// Permits of a semaphore, given back when this is dropped. Made by [`Semaphore::acquire`].
-///
-/// It belongs to no thread: move it into the task or the connection that it stands for.
-#[must_use = "the permits are given back when this is dropped"]
-pub struct Permit {
-    shared: Arc<Shared>,
-    permits: usize,
-}
-
-impl Permit {
-    /// Returns how many permits it holds.
-    #[must_use]
-    pub fn permits(&self) -> usize {
-        self.permits
-    }
-
-    /// Gives the permits back, as dropping does.
-    pub fn release(self) {}
-
-    /// Takes `permits` of the permits into a guard of their own; `None` if it holds fewer.
-    ///
-    /// ```
-    /// use ironsys::limit::Semaphore;
-    /// let memory = Semaphore::new(100);
-    /// let mut whole = memory.try_acquire(100).unwrap();
-    /// let tail = whole.split(30).unwrap();
-    /// drop(tail);
-    /// assert_eq!((whole.permits(), memory.available()), (70, 30));
-    /// assert!(whole.split(71).is_none());
-    /// ```
-    #[must_use]
-    pub fn split(&mut self, permits: usize) -> Option<Permit> {
-        self.permits = self.permits.checked_sub(permits)?;
-        Some(Permit { shared: self.shared.clone(), permits })
-    }
-
-    /// Joins the permits of `other` to these.
-    ///
-    /// # Errors
-    /// `other`, if it is of another semaphore.
-    pub fn merge(&mut self, mut other: Permit) -> Result<(), Permit> {
-        if !Arc::ptr_eq(&self.shared, &other.shared) {
-            return Err(other);
-        }
-        self.permits += std::mem::take(&mut other.permits);
-        Ok(())
-    }
-}
-
-impl Drop for Permit {
-    #[inline]
-    fn drop(&mut self) {
-        let permits = self.permits;
-        if permits != 0 {
-            self.shared.with(|line, wakes| line.give_back(permits, wakes));
-        }
-    }
-}
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("permits", &self.permits).finish_non_exhaustive()
-    }
-}
-
-// ===== impl Acquire =====
-
-/// An acquire under way.
-struct Acquire<'a> {
-    shared: &'a Shared,
-    asked: usize,
-    /// Its number in the line; 0 before it has one.
-    id: u64,
-}
-
-impl Op for Acquire<'_> {
-    type Out = Result<(), AcquireError>;
-
-    fn poll(&mut self, waiter: &Arc<Waiter>) -> Option<Self::Out> {
-        let mut line = self.shared.line.lock();
-        if self.id != 0 {
-            return line.look(self.id);
-        }
-        let why = match line.take(self.asked) {
-            Ok(()) => return Some(Ok(())),
-            Err(TryAcquireError::NoPermits) => {
-                self.id = line.enter(self.asked, waiter);
-                return None;
-            }
-            Err(TryAcquireError::Closed) => AcquireError::Closed,
-            Err(TryAcquireError::TooMany { asked, capacity }) => {
-                AcquireError::TooMany { asked, capacity }
-            }
-        };
-        line.counts.rejected += 1;
-        Some(Err(why))
-    }
-
-    fn withdraw(&mut self) -> Option<Self::Out> {
-        let id = std::mem::take(&mut self.id);
-        if id == 0 {
-            return None;
-        }
-        let out = self.shared.with(|line, wakes| line.leave(id, wakes));
-        // Granted at the last moment: it did happen, and the caller gets its permit.
-        out.filter(|out| out.is_err() || !planted("lost_grant"))
-    }
 }

@@ -60,6 +60,7 @@ impl Bulkhead {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
+        ctx.check()?;
         self.run(ctx, |ctx| f(ctx).map_err(CallError::Failed))
     }
 
@@ -69,7 +70,6 @@ impl Bulkhead {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, CallError<E>>,
     ) -> Result<T, CallError<E>> {
-        ctx.check()?;
         let permit = match self.shared.room.try_acquire(1) {
             Ok(permit) => permit,
             Err(_) => self.wait(ctx)?,

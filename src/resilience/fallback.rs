@@ -95,6 +95,7 @@ impl<F> Fallback<F> {
     where
         F: Rescue<T, E>,
     {
+        ctx.check()?;
         self.run(ctx, |ctx| f(ctx).map_err(CallError::Failed))
     }
 
@@ -106,7 +107,6 @@ impl<F> Fallback<F> {
     where
         F: Rescue<T, E>,
     {
-        ctx.check()?;
         match f(ctx) {
             Err(error) if !ctx.is_stopped() => {
                 self.used.add_one();

@@ -3,14 +3,14 @@
 use super::breaker::Answer;
 use super::error::CallError;
 use crate::context::Context;
-use crate::limit::{Permit, Semaphore};
+use crate::limit::{AdaptiveLimit, AdaptivePermit, Outcome, Permit, Semaphore};
 use crate::observe::Counter;
 use crate::sync::Arc;
 use std::fmt;
 
 /// A limit that says at once whether a call may be made, and is told how it ended.
 ///
-/// [`Semaphore`] is one that does not care; an adaptive limit learns.
+/// [`Semaphore`] is one that does not care; [`AdaptiveLimit`] learns.
 pub trait ShedLimit: Send + Sync {
     /// What a call holds while it runs. Dropped by a panic it has not been told anything.
     type Permit;
@@ -31,6 +31,22 @@ impl ShedLimit for Semaphore {
 
     fn leave(&self, permit: Permit, _: Answer) {
         drop(permit);
+    }
+}
+
+impl ShedLimit for AdaptiveLimit {
+    type Permit = AdaptivePermit;
+
+    fn try_enter(&self, _: &Context) -> Option<AdaptivePermit> {
+        self.try_acquire().ok()
+    }
+
+    fn leave(&self, permit: AdaptivePermit, answer: Answer) {
+        permit.end(match answer {
+            Answer::Success => Outcome::Success,
+            Answer::Failure => Outcome::Dropped,
+            Answer::Ignore => Outcome::Ignore,
+        });
     }
 }
 
@@ -83,6 +99,7 @@ impl<L: ShedLimit> Shed<L> {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
+        ctx.check()?;
         self.run(ctx, |ctx| f(ctx).map_err(CallError::Failed))
     }
 
@@ -91,7 +108,6 @@ impl<L: ShedLimit> Shed<L> {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, CallError<E>>,
     ) -> Result<T, CallError<E>> {
-        ctx.check()?;
         let Some(permit) = self.shared.limit.try_enter(ctx) else {
             self.shared.shed.add_one();
             return Err(CallError::Shed);

@@ -91,6 +91,7 @@ impl Timeout {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
+        ctx.check()?;
         self.run(ctx, |ctx| f(ctx).map_err(CallError::Failed))
     }
 
@@ -99,7 +100,6 @@ impl Timeout {
         ctx: &Context,
         f: impl FnOnce(&Context) -> Result<T, CallError<E>>,
     ) -> Result<T, CallError<E>> {
-        ctx.check()?;
         self.counts.calls.add_one();
         let limited = ctx.with_timeout(self.limit);
         let out = f(&limited);

@@ -4,7 +4,7 @@ use super::cell::{self, Cell, Order, Phase};
 use super::core::Core;
 use super::model::Session;
 use crate::panics;
-use crate::sync::{Arc, Mutex, Weak};
+use crate::sync::{Arc, Mutex, Weak, planted};
 use crate::time::{Alarm, Clock};
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ impl Slot {
     /// Keeps the alarm unless another has been begun since; returns what is to be dropped, unlocked.
     #[must_use = "an alarm is dropped without the lock"]
     pub(super) fn fill(&mut self, round: u64, alarm: Alarm) -> Option<Alarm> {
-        let is_last = self.round == round || cfg!(ironsys_bug = "old_alarm_stays");
+        let is_last = self.round == round || planted("old_alarm_stays");
         if is_last { self.alarm.replace(alarm) } else { Some(alarm) }
     }
 

@@ -11,7 +11,7 @@ use super::cx::{Cx, Wants};
 use super::model::{Failure, Reason, Restore, Session};
 use super::store::{Corrupt, StoreError};
 use crate::panics::{self, Panicked};
-use crate::sync::{Arc, catch_unwind};
+use crate::sync::{Arc, catch_unwind, planted};
 use crate::time::Alarm;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -337,14 +337,8 @@ impl<S: Session> Mail<S> {
     #[inline]
     pub(super) fn release(&mut self) -> Then {
         self.phase = Phase::Idle;
-        #[cfg(ironsys_bug = "turn_ends_blind")]
-        return Then::Nothing;
-        #[cfg(not(ironsys_bug = "turn_ends_blind"))]
-        if self.queue.is_empty() && self.order == Order::None {
-            Then::Nothing
-        } else {
-            self.ready()
-        }
+        let nothing = self.queue.is_empty() && self.order == Order::None;
+        if nothing || planted("turn_ends_blind") { Then::Nothing } else { self.ready() }
     }
 
     /// A message has crashed the session. `Some`: it is dead, with what is left of it.

@@ -47,6 +47,7 @@ fn algorithms() -> Vec<(&'static str, Box<dyn Algorithm>)> {
     ]
 }
 
+/// 001-33: the limit follows the load.
 #[test]
 fn each_finds_the_capacity_and_stays_there() {
     for cores in [20.0, 100.0] {
@@ -222,6 +223,7 @@ fn gate(time: &VirtualClock, limit: usize, queue: usize) -> Admission {
     builder.target(MS * 5).interval(MS * 100).build().unwrap()
 }
 
+/// 001-34: the less important make room.
 #[test]
 fn more_important_requests_go_first_and_displace_the_others() {
     let time = VirtualClock::new();
@@ -341,6 +343,7 @@ fn tenants_take_turns() {
     assert!(order[..2].contains(&"calm"), "{order:?}");
 }
 
+/// 001-32, 001-35: at the gate, at once, with an error that says so.
 #[test]
 fn nobody_waits_in_a_queue_without_places() {
     let time = VirtualClock::new();

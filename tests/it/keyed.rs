@@ -146,6 +146,8 @@ fn builders_are_checked() {
 }
 
 /// 000-8: the seed's table was one mutex without eviction; a shared one without any was a race.
+///
+/// 000-9: shared state that is hot.
 #[test]
 fn many_threads_share_a_small_table() {
     let each = TokenBucket::new(Rate::per_hour(1), 100);

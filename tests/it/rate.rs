@@ -73,6 +73,7 @@ fn centuries_do_not_overflow() {
     assert!(rate.try_acquire(1).is_err(), "the time has come to its end");
 }
 
+/// G14.
 #[test]
 fn a_long_idle_bucket_is_full_and_no_fuller() {
     // As far as the word reaches, and beyond: 2^33 tokens at a billion a second are 8.6 s.
@@ -87,6 +88,7 @@ fn a_long_idle_bucket_is_full_and_no_fuller() {
     }
 }
 
+/// G6; goflow 17: no deadline was there, so none was exceeded.
 #[test]
 fn rates_at_the_edges() {
     let time = VirtualClock::new();
@@ -95,7 +97,6 @@ fn rates_at_the_edges() {
     never.try_acquire(2).unwrap();
     time.advance(Duration::from_secs(1 << 30));
     assert_eq!(never.try_acquire(1), Err(TryRateError::NoRefill));
-    // goflow 17: no deadline was there, so none was exceeded.
     assert_eq!(never.acquire(&ctx, 1), Err(RateError::NoRefill));
     assert_eq!(never.reserve(1).unwrap_err(), RateError::NoRefill);
 
@@ -117,6 +118,7 @@ fn rates_at_the_edges() {
     assert!(slow.try_acquire(1).unwrap_err().retry_after() > Some(Duration::from_secs(1 << 33)));
 }
 
+/// G9, G10: asking for nothing is granted, but not by a stopped context.
 #[test]
 fn none_always_passes_and_too_many_never() {
     let time = VirtualClock::new();
@@ -144,6 +146,7 @@ fn none_always_passes_and_too_many_never() {
     assert_eq!(rate.available(), 5);
 }
 
+/// G7, G8: full unless told otherwise, and never fuller than full.
 #[test]
 fn a_bucket_may_begin_with_less() {
     let time = VirtualClock::new();
@@ -156,6 +159,30 @@ fn a_bucket_may_begin_with_less() {
     assert_eq!(builder().initial(6).build().unwrap_err().field(), "initial");
 }
 
+/// G15, G16, G17: a burst up to the capacity passes, and drains.
+#[test]
+fn the_meter_takes_what_fits_on_top_of_its_level() {
+    let time = VirtualClock::new();
+    let (ctx, _cancel) = on(&time);
+    let meter = LeakyBucket::builder(Rate::per_second(2), 10).clock(time.clock()).build().unwrap();
+    assert_eq!((meter.used(), meter.available(), meter.capacity()), (0, 10, 10));
+    meter.try_acquire(10).unwrap();
+    let refused = meter.try_acquire(3).unwrap_err();
+    assert_eq!(refused.retry_after(), Some(SECOND * 3 / 2));
+    time.advance(SECOND * 2);
+    assert_eq!((meter.used(), meter.available()), (6, 4));
+    let later = meter.reserve(6).unwrap();
+    assert_eq!(later.delay(), SECOND);
+    later.cancel();
+    meter.acquire(&ctx, 4).unwrap();
+    meter.update_rate(Rate::ZERO);
+    assert_eq!(meter.acquire(&ctx, 1), Err(RateError::NoRefill));
+    meter.update_rate(Rate::per_second(1));
+    time.advance(SECOND * 20);
+    assert_eq!((meter.used(), meter.available()), (0, 10));
+}
+
+/// G18: the other leaky bucket, with a constant output.
 #[test]
 fn the_shaper_lets_one_out_in_each_interval() {
     let time = VirtualClock::auto();
@@ -265,9 +292,9 @@ fn waiters_get_through_in_the_order_they_came() {
     assert!(stats.ledger.is_balanced());
 }
 
+/// G10; goflow 16: the wait was burnt before it failed. The clock does not move here at all.
 #[test]
 fn a_deadline_nearer_than_the_turn_fails_at_once() {
-    // goflow 16: the wait is not burnt. The clock does not move here at all.
     let time = VirtualClock::new();
     let (ctx, _cancel) = on(&time);
     let rate = bucket(&time, Rate::per_second(1), 5);
@@ -350,6 +377,7 @@ fn a_cancelled_head_lets_the_next_ones_move_up() {
     assert_eq!((rate.available(), rate.stats().ledger.cancelled), (0, 1));
 }
 
+/// G13: the clock is the limit's own, for waits as well.
 #[test]
 fn another_clock_than_the_contexts_works_too() {
     let (time, other) = (VirtualClock::new(), VirtualClock::new());
@@ -369,6 +397,7 @@ fn another_clock_than_the_contexts_works_too() {
 
 // ----- Reservations -----
 
+/// G11; goflow 15: cancelling twice minted tokens. Here it does not compile.
 #[test]
 fn a_reservation_repays_exactly_once() {
     // goflow 15: cancelling twice minted tokens, and worked after the use. Here it does not compile, see
@@ -421,6 +450,7 @@ fn reservations_behind_a_cancelled_one_move_up() {
     assert_eq!(rate.available(), 0);
 }
 
+/// G11: delays.
 #[test]
 fn a_reservation_is_due_when_it_was_said() {
     let time = VirtualClock::new();
@@ -463,6 +493,7 @@ fn debt_has_an_end() {
 
 // ----- Live changes -----
 
+/// G12, G17: changes of rate and size, of token buckets and leaky ones.
 #[test]
 fn a_change_neither_mints_nor_loses_tokens() {
     let time = VirtualClock::new();

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+/// G19, G20: all permits are free in the beginning.
 #[test]
 fn permits_pass_up_to_the_capacity() {
     let (ctx, _cancel) = Context::root();
@@ -24,6 +25,7 @@ fn permits_pass_up_to_the_capacity() {
     assert_eq!(slots.available(), 3);
 }
 
+/// G20.
 #[test]
 fn nothing_is_granted_at_once_even_when_others_wait() {
     let (ctx, cancel) = Context::root();
@@ -40,6 +42,7 @@ fn nothing_is_granted_at_once_even_when_others_wait() {
     assert_eq!(slots.available(), 1);
 }
 
+/// G20: it waited until the context ended.
 #[test]
 fn asking_for_more_than_exists_is_refused_at_once() {
     let (ctx, _cancel) = Context::root();
@@ -64,13 +67,18 @@ fn zero_permits_refuse_everybody_until_resized() {
 #[test]
 fn the_largest_capacity_neither_overflows_nor_blocks() {
     let (ctx, _cancel) = Context::root();
-    let slots = Semaphore::new(usize::MAX);
-    let all = slots.acquire(&ctx, usize::MAX).unwrap();
-    assert_eq!(slots.try_acquire(1).unwrap_err(), TryAcquireError::NoPermits);
-    slots.resize(1);
-    assert_eq!((slots.available(), slots.in_use()), (0, usize::MAX));
-    drop(all);
-    assert_eq!((slots.available(), slots.in_use()), (1, 0));
+    for most in [usize::MAX, 1 << 31, (1 << 31) - 1] {
+        let slots = Semaphore::new(most);
+        let all = slots.acquire(&ctx, most).unwrap();
+        assert_eq!(slots.try_acquire(1).unwrap_err(), TryAcquireError::NoPermits);
+        slots.resize(1);
+        assert_eq!((slots.available(), slots.in_use()), (0, most));
+        drop(all);
+        assert_eq!((slots.available(), slots.in_use()), (1, 0));
+        slots.resize(most);
+        drop(slots.hold(&ctx, most).unwrap());
+        assert_eq!((slots.available(), slots.stats().ledger.done), (most, 2));
+    }
 }
 
 #[test]
@@ -95,6 +103,7 @@ fn waiters_get_through_in_the_order_they_came() {
     });
 }
 
+/// goflow 14: small requests overtook.
 #[test]
 fn a_large_request_holds_up_smaller_ones_behind_it() {
     let (ctx, _cancel) = Context::root();
@@ -199,6 +208,7 @@ fn growing_lets_waiters_through() {
     drop(held);
 }
 
+/// G22; goflow 11: 10 of 2 were free after a shrink.
 #[test]
 fn shrinking_is_a_debt_that_releases_pay_first() {
     let slots = Semaphore::new(10);
@@ -232,6 +242,7 @@ fn a_waiter_that_asks_for_more_than_is_left_is_refused() {
     assert!(stats.ledger.is_balanced());
 }
 
+/// G22; goflow 12: it panicked.
 #[test]
 fn shrinking_to_zero_is_a_way_to_shut_down() {
     let (ctx, _cancel) = Context::root();
@@ -265,6 +276,7 @@ fn closing_fails_those_who_wait_and_keeps_what_is_out() {
     assert!(slots.acquire(&ctx, 1).unwrap_err().is_closed());
 }
 
+/// G21: there is no way to give back more than one has.
 #[test]
 fn permits_split_merge_and_move_between_threads() {
     let slots = Semaphore::named("slots", 5);

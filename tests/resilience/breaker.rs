@@ -288,6 +288,7 @@ fn it_can_be_told_what_to_be() {
     assert!(initial.try_admit().is_err());
 }
 
+/// 001-26: a bad source is cut off, and somebody is told.
 #[test]
 fn listeners_are_told_in_order_outside_of_the_lock_and_may_use_the_breaker() {
     let (_time, ctx, _cancel) = by_hand();
@@ -332,6 +333,7 @@ fn listeners_of_many_threads_hear_each_transition_once_and_in_order() {
     assert_eq!(told.len() as u64 + breaker.stats().untold, 2000);
 }
 
+/// 001-17: between stages.
 #[test]
 fn a_stage_waits_for_an_open_breaker() {
     let (time, ctx, cancel) = by_hand();

@@ -1,7 +1,7 @@
 //! Timeout, fallback, bulkhead, shed.
 
 use super::{SECOND, by_hand, until};
-use ironsys::limit::Semaphore;
+use ironsys::limit::{AdaptiveLimit, Aimd, Semaphore};
 use ironsys::resilience::{Answer, Bulkhead, CallError, Fallback, Shed, ShedLimit, Timeout};
 use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 // ===== timeout =====
 
+/// 000-39, 004-47: the caller's time is the limit.
 #[test]
 fn one_look_at_the_clock_decides_between_result_and_timeout() {
     let (time, ctx, _cancel) = by_hand();
@@ -180,4 +181,21 @@ fn a_limit_is_told_what_says_something_about_load() {
     assert_eq!(*shed.limit().0.lock().unwrap(), [good, nothing, bad, bad, bad]);
     assert_eq!(shed.call(&ctx, |_| Ok::<_, ()>(())), Err(CallError::Shed));
     assert_eq!((shed.admitted(), shed.shed(), full.shed()), (5, 1, 1));
+}
+
+#[test]
+fn an_adaptive_limit_learns_from_the_calls_that_it_lets_in() {
+    let (_time, ctx, _cancel) = by_hand();
+    let limit = AdaptiveLimit::builder(Aimd::new(SECOND)).initial(2).clock(ctx.clock().clone());
+    let limit = limit.build().unwrap();
+    let shed = Shed::by(limit.clone());
+    assert_eq!(shed.call(&ctx, |_| Ok::<_, ()>(())), Ok(()));
+    let _ = shed.call(&ctx, |_| Err::<(), _>("no such user"));
+    let late = ironsys::resilience::Policy::new().shed(&shed).timeout(Timeout::new(Duration::ZERO));
+    assert!(late.call(&ctx, |_| Ok::<_, ()>(())).is_err());
+    let stats = limit.stats();
+    assert_eq!((stats.successes, stats.ignored, stats.drops), (1, 1, 1));
+    let held: Vec<_> = std::iter::from_fn(|| limit.try_acquire().ok()).collect();
+    assert_eq!(shed.call(&ctx, |_| Ok::<_, ()>(())), Err(CallError::Shed));
+    drop(held);
 }

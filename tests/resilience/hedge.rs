@@ -39,6 +39,7 @@ fn a_fast_call_is_made_once() {
     assert_eq!(hedge.stats().hedges, 0);
 }
 
+/// 004-3, 004-29: the first answer wins.
 #[test]
 fn the_loser_is_cancelled_and_waited_for() {
     let (_time, ctx, _cancel) = root();
@@ -112,6 +113,7 @@ fn a_hedge_needs_a_token_and_shares_them_with_retries() {
     assert_eq!(budget.stats().granted, 2);
 }
 
+/// 004-28: only the tail is called twice.
 #[test]
 fn the_delay_is_learnt() {
     let (_time, ctx, _cancel) = root();

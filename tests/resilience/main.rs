@@ -7,6 +7,7 @@ mod breaker_windows;
 mod budget;
 mod guards;
 mod hedge;
+mod overload;
 mod policy;
 mod retry;
 mod single_flight;

@@ -10,6 +10,7 @@ use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 fn breaker(ctx: &Context) -> Breaker {
     let breaker = Breaker::builder("db").trip(Trip::consecutive(3)).open_for(SECOND * 60);
@@ -37,6 +38,7 @@ fn the_first_guard_is_the_outermost() {
     assert_eq!((attempts.into_inner(), outer.stats().failed), (10, 1));
 }
 
+/// 004-2: one call, whatever is behind it.
 #[test]
 fn the_usual_order_does_what_it_says() {
     let time = VirtualClock::auto();
@@ -96,4 +98,23 @@ fn an_unusual_order_is_noted() {
     );
     assert_eq!(Policy::new().explain::<(), ()>(), "the call");
     assert_eq!(Policy::new().call(&ctx, |_| Err::<(), _>(1)), Err(CallError::Failed(1)));
+}
+
+/// The guards do not look at the context one by one; the call is not made all the same.
+#[test]
+fn a_context_that_stops_inside_the_guards_keeps_the_call_from_being_made() {
+    let (_time, ctx, cancel) = by_hand();
+    let breaker = breaker(&ctx);
+    let policy = Policy::new()
+        .timeout(Timeout::new(Duration::ZERO))
+        .retry(Retry::fixed(SECOND).max_attempts(3))
+        .breaker(&breaker);
+    let out = policy.call(&ctx, |_| -> Result<(), ()> { unreachable!() });
+    assert!(matches!(out, Err(CallError::TimedOut { failed: None, .. })));
+    let stats = breaker.stats();
+    assert_eq!((stats.failed, stats.ignored), (0, 1), "it says nothing about what is called");
+    cancel.cancel();
+    breaker.trip();
+    let out = policy.call(&ctx, |_| -> Result<(), ()> { unreachable!() });
+    assert!(matches!(out, Err(CallError::Stopped(_))), "and a stop comes before a refusal");
 }

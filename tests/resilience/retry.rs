@@ -84,6 +84,7 @@ fn a_cancel_ends_the_wait_and_does_not_hide_the_error() {
     assert!(matches!(before, Err(CallError::Stopped(_))));
 }
 
+/// 001-30.
 #[test]
 fn permanent_failures_bypass_the_retry() {
     let (_time, ctx, _cancel) = by_itself();
@@ -172,6 +173,8 @@ fn an_attempt_that_times_out_is_transient() {
 }
 
 /// 10,000 calls of a service that is down: the extra load is what the budget says, to the call.
+///
+/// 004-46.
 #[test]
 fn a_storm_is_held_to_the_budget() {
     let (time, ctx, _cancel) = by_hand();

@@ -10,6 +10,7 @@ use std::thread;
 
 type Flights = SingleFlight<&'static str, u32, Stop>;
 
+/// 004-23.
 #[test]
 fn all_who_ask_at_the_same_time_share_one_call() {
     let (ctx, _cancel) = Context::root();

@@ -61,6 +61,7 @@ fn all_returns_the_values_in_the_order_of_the_tasks() {
     });
 }
 
+/// 004-42, 004-45: who calls chooses the rule, by its name.
 #[test]
 fn all_fails_with_the_first_error_and_stops_the_rest() {
     both(|ctx| {
@@ -147,6 +148,7 @@ fn a_race_returns_the_first_success_and_not_the_first_in_the_list() {
     });
 }
 
+/// 004-30, 004-44.
 #[test]
 fn a_quorum_stops_the_rest_when_it_is_reached() {
     both(|ctx| {
@@ -185,6 +187,7 @@ fn a_quorum_of_nothing_needs_nothing() {
     });
 }
 
+/// 004-43.
 #[test]
 fn best_effort_lets_every_task_end() {
     both(|ctx| {

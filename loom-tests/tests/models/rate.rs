@@ -68,6 +68,24 @@ fn take_vs_rate() {
     });
 }
 
+/// A take that asks for more than is there meets a change to a much faster rate: the new rate with the old
+/// time, or the other way round, would let it pass.
+#[test]
+fn torn_plan() {
+    Model::new("rate::torn_plan").bound(2).check(|| {
+        let (rate, _, time) = bucket(2);
+        rate.try_acquire(2).expect("it is full");
+        time.advance(SECOND);
+        let changer = spawn({
+            let rate = rate.clone();
+            move || rate.update_rate(Rate::per_second(1000))
+        });
+        assert!(rate.try_acquire(2).is_err(), "one has come in");
+        join(changer);
+        assert_eq!(rate.stats().balance, 1);
+    });
+}
+
 /// A take meets a change of the burst, which leaves one token of two: it is there throughout, and once.
 #[test]
 fn take_vs_burst() {

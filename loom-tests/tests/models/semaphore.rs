@@ -25,6 +25,68 @@ fn mutual_exclusion() {
     });
 }
 
+/// A permit that comes back by the word, at the moment when somebody goes to the line for it.
+#[test]
+fn release_vs_enqueue() {
+    model("semaphore::release_vs_enqueue", || {
+        let (ctx, _cancel) = Context::root();
+        let slots = Semaphore::new(1);
+        let held = slots.try_acquire(1).expect("it is free");
+        let user = spawn({
+            let slots = slots.clone();
+            move || slots.hold(&ctx, 1).map(drop)
+        });
+        drop(held);
+        join(user).expect("nobody cancels"); // Hangs if the line was not told.
+        let stats = slots.stats();
+        assert_eq!((stats.in_use, stats.ledger.done, stats.ledger.in_flight), (0, 2, 0));
+    });
+}
+
+/// While somebody waits nobody passes by the word, though enough is free for him.
+#[test]
+fn word_vs_line() {
+    model("semaphore::word_vs_line", || {
+        let (ctx, _cancel) = Context::root();
+        let slots = Semaphore::new(2);
+        let held = slots.try_acquire(1).expect("it is free");
+        let both = spawn({
+            let slots = slots.clone();
+            move || slots.hold(&ctx, 2).map(drop)
+        });
+        let waits = slots.waiting() == 1;
+        let passed = slots.try_acquire(1);
+        assert!(!waits || passed.is_err(), "it has overtaken");
+        drop((held, passed));
+        join(both).expect("nobody cancels");
+        assert_eq!((slots.available(), slots.stats().ledger.cancelled), (2, 0));
+    });
+}
+
+/// Passing by the word while the semaphore grows and shrinks: none is minted, and each is counted.
+#[test]
+fn resize_vs_word() {
+    model("semaphore::resize_vs_word", || {
+        let slots = Semaphore::new(1);
+        let resizer = spawn({
+            let slots = slots.clone();
+            move || {
+                slots.resize(2);
+                slots.resize(1);
+            }
+        });
+        let first = slots.try_acquire(1).expect("one is always there");
+        let second = slots.try_acquire(1);
+        let granted = 1 + u64::from(second.is_ok());
+        drop(first);
+        join(resizer);
+        assert_eq!(slots.in_use(), second.as_ref().map_or(0, |permit| permit.permits()));
+        drop(second);
+        let stats = slots.stats();
+        assert_eq!((stats.ledger.done, stats.in_use, slots.available()), (granted, 0, 1));
+    });
+}
+
 /// The permit is granted to somebody who is being cancelled: he has it, or the next one gets it.
 #[test]
 fn cancel_vs_grant() {

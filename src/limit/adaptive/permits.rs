@@ -1,7 +1,8 @@
 //! The adaptive limit: a semaphore whose size is learned.
 
 use super::super::errors::{AcquireError, TryAcquireError};
-use super::super::semaphore::{Permit, Semaphore, SemaphoreStats};
+use super::super::permit::Permit;
+use super::super::semaphore::{Semaphore, SemaphoreStats};
 use super::algorithm::{Algorithm, Outcome};
 use super::brain::{Bounds, Brain, Lessons};
 use crate::context::Context;

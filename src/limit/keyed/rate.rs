@@ -130,10 +130,7 @@ where
             if let Some(queue) = &mut place.queue {
                 return queue.try_busy(meter, &mut place.cell, t, n, &mut wakes);
             }
-            meter.advance(t);
-            meter.settle(&mut place.cell, t);
-            if meter.fits(&place.cell, t, n) {
-                meter.take(&mut place.cell, t, n);
+            if meter.pass(&mut place.cell, t, n) {
                 return Ok(());
             }
             meter.too_many(n).map_err(TryRateError::of)?;

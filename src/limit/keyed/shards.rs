@@ -26,10 +26,12 @@ pub(super) struct Shards<Q, L: Limit, S> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// The table's head is on the cache line of the lock: who gets the one has the other.
+#[repr(C)]
 pub(super) struct Shard<Q, L: Limit, S> {
+    places: HashMap<Q, L::Place, S>,
     /// What all keys of the shard have in common.
     pub(super) common: L::Common,
-    places: HashMap<Q, L::Place, S>,
     /// Nothing is idle before this time, as far as time alone makes it so.
     next_idle: u64,
 }

@@ -38,6 +38,18 @@ pub trait Meter: Clone + Send + 'static {
     /// `n` pass at `at`.
     fn take(&self, cell: &mut Self::Cell, at: u64, n: u32) -> Self::Taken;
 
+    /// The four above in one: passes at `t` if `n` fit, with nobody ahead.
+    #[inline]
+    fn pass(&mut self, cell: &mut Self::Cell, t: u64, n: u32) -> bool {
+        self.advance(t);
+        self.settle(cell, t);
+        let fits = self.fits(cell, t, n);
+        if fits {
+            self.take(cell, t, n);
+        }
+        fits
+    }
+
     /// Drops from what was taken what is over by `t`: giving it back would be minting.
     fn age(&self, cell: &Self::Cell, t: u64, taken: &mut Self::Taken);
 

@@ -30,16 +30,17 @@ pub(super) const TOKEN: u64 = 1 << 30;
 const STRETCH: u64 = 1 << 30;
 
 #[derive(Debug, Clone)]
+#[repr(C)] // In the order of use.
 pub(super) struct Plan {
+    near: Near,
     rate: Rate,
-    /// The rate in units a nanosecond: at most 2^62 in the numerator, 2^94 in the denominator.
-    step: u128,
-    per: u128,
     /// When the stretch began, the credit then, and what the division left.
     at: u64,
     credit: u128,
     rest: u128,
-    near: Near,
+    /// The rate in units a nanosecond: at most 2^62 in the numerator, 2^94 in the denominator.
+    step: u128,
+    per: u128,
     /// Counts the changes of anything above.
     version: u64,
 }

@@ -134,6 +134,7 @@ impl Breaker {
         judge: impl FnOnce(&Result<T, E>) -> Answer,
         f: impl FnOnce(&Context) -> Result<T, E>,
     ) -> Result<T, CallError<E>> {
+        ctx.check()?;
         self.guarded(ctx, judge, f)?.map_err(CallError::Failed)
     }
 
@@ -143,7 +144,6 @@ impl Breaker {
         judge: impl FnOnce(&R) -> Answer,
         f: impl FnOnce(&Context) -> R,
     ) -> Result<R, CallError<E>> {
-        ctx.check()?;
         let pass = self.core.admit()?;
         let unwound = Unwound { core: &self.core, pass };
         let out = f(ctx);

@@ -14,7 +14,8 @@ use crate::resilience::timeout::Timeout;
 /// also from several threads at once.
 pub type Next<'a, T, E> = &'a (dyn Fn(&Context) -> Result<T, CallError<E>> + Sync);
 
-/// One guard around a call. All of this module are one; write your own for what is missing.
+/// One guard around a call. The policy looks at the context before the call itself, so a layer that does
+/// not wait need not. All of this module are one; write your own for what is missing.
 ///
 /// ```
 /// use ironsys::Context;
@@ -54,8 +55,7 @@ impl<T, E> Layer<T, E> for Breaker {
             Ok(_) => Answer::Success,
             Err(CallError::Failed(_)) => of_an_error(ctx),
             Err(CallError::TimedOut { .. } | CallError::Panicked(_)) => Answer::Failure,
-            Err(CallError::Stopped(stop)) if stop.is_timeout() => Answer::Failure,
-            Err(_) => Answer::Ignore,
+            Err(_) => Answer::Ignore, // The call was not made.
         };
         self.guarded(ctx, judge, next)?
     }

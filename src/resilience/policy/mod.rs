@@ -152,7 +152,11 @@ impl<L> Policy<L> {
         L: Layer<T, E>,
     {
         ctx.check()?;
-        self.layers.call(ctx, &|ctx: &Context| f(ctx).map_err(CallError::Failed))
+        self.layers.call(ctx, &|ctx: &Context| {
+            // One look for all the guards that stand around it: each would read the clock.
+            ctx.check()?;
+            f(ctx).map_err(CallError::Failed)
+        })
     }
 
     /// Says what the guards do, from the outermost in, a line each, and what is unusual about their

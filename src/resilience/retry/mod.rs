@@ -213,6 +213,7 @@ impl<J> Retry<J> {
     where
         J: Judge<T, E>,
     {
+        ctx.check()?;
         self.run(ctx, |ctx| f(ctx).map_err(CallError::Failed))
     }
 
@@ -226,7 +227,6 @@ impl<J> Retry<J> {
     where
         J: Judge<T, E>,
     {
-        ctx.check()?;
         self.counts.calls.add_one();
         if let Some(budget) = &self.budget {
             budget.deposit();

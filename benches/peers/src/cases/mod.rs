@@ -39,7 +39,11 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("pool_noop_8workers", "no-op jobs through a pool of 8, queue of 1,024", pool::noop_8),
     ("pool_latency", "submitting one job until its result is there", pool::latency),
     ("semaphore_pair", "acquiring and releasing a free permit", semaphore::pair),
-    ("semaphore_try_pair", "trying to acquire, and releasing, a free permit", semaphore::try_pair),
+    (
+        "semaphore_owned",
+        "the same with a guard that owns its share of the semaphore",
+        semaphore::owned,
+    ),
     ("breaker_closed", "a call through a closed breaker, 5 failures in a row", resilience::breaker),
     ("breaker_window", "the same, half of the last 100 calls", resilience::window),
     ("breaker_failures", "the same, with one failing call of 64", resilience::failures),

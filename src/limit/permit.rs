@@ -1,0 +1,118 @@
+//! Permits that are out, and come back when their guard is dropped.
+
+use super::shared::Shared;
+use crate::sync::Arc;
+use std::fmt;
+
+// ===== impl Permit =====
+
+/// Permits of a semaphore, given back when this is dropped. Made by
+/// [`Semaphore::acquire`](super::Semaphore::acquire).
+///
+/// It belongs to no thread: move it into the task or the connection that it stands for.
+#[must_use = "the permits are given back when this is dropped"]
+pub struct Permit {
+    shared: Arc<Shared>,
+    permits: usize,
+}
+
+impl Permit {
+    #[inline]
+    pub(super) fn new(shared: Arc<Shared>, permits: usize) -> Self {
+        Permit { shared, permits }
+    }
+
+    /// Returns how many permits it holds.
+    #[must_use]
+    pub fn permits(&self) -> usize {
+        self.permits
+    }
+
+    /// Gives the permits back, as dropping does.
+    pub fn release(self) {}
+
+    /// Takes `permits` of the permits into a guard of their own; `None` if it holds fewer.
+    ///
+    /// ```
+    /// use ironsys::limit::Semaphore;
+    /// let memory = Semaphore::new(100);
+    /// let mut whole = memory.try_acquire(100).unwrap();
+    /// let tail = whole.split(30).unwrap();
+    /// drop(tail);
+    /// assert_eq!((whole.permits(), memory.available()), (70, 30));
+    /// assert!(whole.split(71).is_none());
+    /// ```
+    #[must_use]
+    pub fn split(&mut self, permits: usize) -> Option<Permit> {
+        self.permits = self.permits.checked_sub(permits)?;
+        Some(Permit { shared: self.shared.clone(), permits })
+    }
+
+    /// Joins the permits of `other` to these.
+    ///
+    /// # Errors
+    /// `other`, if it is of another semaphore.
+    pub fn merge(&mut self, mut other: Permit) -> Result<(), Permit> {
+        if !Arc::ptr_eq(&self.shared, &other.shared) {
+            return Err(other);
+        }
+        self.permits += std::mem::take(&mut other.permits);
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if self.permits != 0 {
+            self.shared.give_back(self.permits);
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Held =====
+
+/// Permits of a semaphore that is borrowed meanwhile, given back when this is dropped. Made by
+/// [`Semaphore::hold`](super::Semaphore::hold).
+#[must_use = "the permits are given back when this is dropped"]
+pub struct Held<'a> {
+    shared: &'a Shared,
+    permits: usize,
+}
+
+impl<'a> Held<'a> {
+    #[inline]
+    pub(super) fn new(shared: &'a Shared, permits: usize) -> Self {
+        Held { shared, permits }
+    }
+
+    /// Returns how many permits it holds.
+    #[must_use]
+    pub fn permits(&self) -> usize {
+        self.permits
+    }
+
+    /// Gives the permits back, as dropping does.
+    pub fn release(self) {}
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.permits != 0 {
+            self.shared.give_back(self.permits);
+        }
+    }
+}
+
+impl fmt::Debug for Held<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
