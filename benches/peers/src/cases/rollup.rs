@@ -34,7 +34,7 @@ pub(crate) fn rollup(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut rows = Case::new("rollup", "MB/s (more is better)", || {
         checked(our_run(), &expected, mega_bytes, &mut our_peaks)
     })
-    .peer("rayon over a memory map", versions::RAYON, Bar::AtLeast(0.8), || {
+    .peer("rayon over a memory map", versions::RAYON, Bar::AtLeast(0.9), || {
         checked(measured::run_self("rayon", log), &expected, mega_bytes, &mut their_peaks)
     })
     .limit("sum of the bytes", || {
