@@ -23,6 +23,10 @@ impl<S: Session> Address<S> {
         Address { core, cell }
     }
 
+    pub(super) fn core(&self) -> &Arc<Core<S>> {
+        &self.core
+    }
+
     pub(super) fn cell(&self) -> &Arc<Cell<S>> {
         &self.cell
     }
@@ -95,6 +99,14 @@ impl<S: Session> Address<S> {
     /// Restarts are no ends. A session that is watched is not passivated; one that has left memory
     /// before is brought back.
     pub fn on_end(&self, f: impl FnOnce(&S::Id, &Reason<S::Error>) + Send + 'static) {
+        let _ = self.watched_by(f);
+    }
+
+    /// The same; returns the address of the one whose end is watched.
+    pub(super) fn watched_by(
+        &self,
+        f: impl FnOnce(&S::Id, &Reason<S::Error>) + Send + 'static,
+    ) -> Self {
         let mut f = Some(f);
         // A session that has left memory comes back as another cell: follow it.
         let mut cell = self.cell.clone();
@@ -110,18 +122,25 @@ impl<S: Session> Address<S> {
                 }
             });
             match (ended, f.take()) {
-                (Some(Some(reason)), Some(watcher)) => return watcher(&cell.id, &reason),
+                (Some(Some(reason)), Some(watcher)) => {
+                    watcher(&cell.id, &reason);
+                    break;
+                }
                 (Some(None), Some(watcher)) => {
                     self.core.directory.retire(&cell);
                     match self.core.open(&cell.id) {
                         Some(next) => cell = next,
-                        None => return watcher(&cell.id, &Reason::Shutdown),
+                        None => {
+                            watcher(&cell.id, &Reason::Shutdown);
+                            break;
+                        }
                     }
                     f = Some(watcher);
                 }
-                _ => return,
+                _ => break,
             }
         }
+        Address::new(self.core.clone(), cell)
     }
 
     /// Waits until the session has ended, and returns why; `None` if it has left memory instead.

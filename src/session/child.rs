@@ -1,5 +1,6 @@
 //! What a supervisor starts and stops: a session, a task, another supervisor.
 
+use super::address::Address;
 use super::cell::Order;
 use super::handle::Sessions;
 use super::model::{Reason, Session};
@@ -116,23 +117,23 @@ struct OfSession<S: Session> {
 impl<S: Session> Start for OfSession<S> {
     fn start(&mut self, ctx: &Context, ended: Ended) -> Result<Box<dyn Running>, String> {
         let address = self.sessions.get_or_start(ctx, &self.id).map_err(|e| e.to_string())?;
-        address.on_end(move |_, reason| ended.tell(reason.failure().map(ToString::to_string)));
-        Ok(Box::new(OfSession { sessions: self.sessions.clone(), id: self.id.clone() }))
+        let watched = address.watched_by(move |_, reason| {
+            ended.tell(reason.failure().map(ToString::to_string));
+        });
+        Ok(Box::new(watched))
     }
 }
 
-impl<S: Session> Running for OfSession<S> {
+/// This session, and no other that somebody has started under its id since.
+impl<S: Session> Running for Address<S> {
     fn stop(self: Box<Self>, ctx: &Context) -> bool {
-        let core = &self.sessions.core;
-        let Some(cell) = core.directory.find(&self.id, core.directory.hash(&self.id)) else {
-            return true;
-        };
-        core.order(&cell, Order::Drain, Reason::Sibling);
-        if core.wait_over(ctx, &cell).is_ok() {
+        let (core, cell) = (self.core(), self.cell());
+        core.order(cell, Order::Drain, Reason::Sibling);
+        if core.wait_over(ctx, cell).is_ok() {
             return true;
         }
-        core.order(&cell, Order::Abort, Reason::Sibling);
-        let _ = core.wait_over(&core.after, &cell);
+        core.order(cell, Order::Abort, Reason::Sibling);
+        let _ = core.wait_over(&core.after, cell);
         false
     }
 }
