@@ -175,6 +175,12 @@ impl<S: Session> Core<S> {
         let place = &self.shards[shard];
         let (parked, waiting) = {
             let mut inbox = place.inbox.lock();
+            if inbox.over {
+                drop(inbox);
+                // It came as the manager ended: no thread may be left, and its end is all there is to do.
+                self.turn(&cell, &mut VecDeque::new());
+                return;
+            }
             inbox.ready.push_back(cell);
             let waiting = inbox.ready.len();
             place.waiting.store(waiting, Ordering::Relaxed);
