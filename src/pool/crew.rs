@@ -1,12 +1,12 @@
 //! What the workers of a pool share: the queue, the counts, and who is started when.
 
 use super::board::{Board, Step};
-use super::job::End;
+use super::job::{self, End};
 use super::queued::Queued;
 use super::staff::{Hired, Staff};
 use super::watch::{Duty, Watch};
 use crate::channel::Receiver;
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::panics;
 use crate::sync::{Arc, AtomicU64, LeakTrack, Ordering, thread};
 use crate::threads::ThreadCache;
@@ -47,6 +47,14 @@ impl Source {
                 crew.act(board, step);
                 taken.ok().map(|(job, _)| job)
             }
+        }
+    }
+
+    /// Takes no more jobs. `false` if it was closed before.
+    fn close(&self) -> bool {
+        match self {
+            Source::Channel(queue) => queue.close(),
+            Source::Board(board) => board.close(),
         }
     }
 
@@ -121,6 +129,19 @@ impl Crew {
             sum.deaths += ends.deaths.load(Ordering::Acquire);
         }
         sum
+    }
+
+    /// The pool's context has stopped before anybody has closed the pool: nobody will run what waits.
+    pub(super) fn stopped(&self, stop: &Stop) {
+        if self.source.close() {
+            let mut left = Vec::new();
+            let note = |job: &Queued| left.extend(job.ticket());
+            match &self.source {
+                Source::Channel(queue) => queue.look(note),
+                Source::Board(board) => board.look(note),
+            }
+            job::tell(left, stop);
+        }
     }
 
     /// Starts a worker.

@@ -45,6 +45,8 @@ pub(super) enum End {
 pub(super) trait Run: Send + Sync {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
     fn cancel(&self, stop: Stop);
+    /// Nobody of the pool will begin it: whoever waits is told. The closure stays, to be handed back.
+    fn forsake(&self, stop: Stop);
     /// Whether it has neither begun nor been cancelled.
     fn waits(&self) -> bool;
     fn name(&self) -> Option<&str>;
@@ -53,6 +55,14 @@ pub(super) trait Run: Send + Sync {
     fn rank(&self) -> Rank;
     /// The worker that ran it is unwinding: whoever waits must learn of it.
     fn lost(&self);
+}
+
+/// Tells those who wait for jobs that will not begin. No lock is held.
+pub(super) fn tell(jobs: Vec<Arc<dyn Run>>, stop: &Stop) {
+    for job in jobs {
+        job.forsake(stop.clone());
+        panics::discard(job);
+    }
 }
 
 /// The side of a job that the ticket sees.
@@ -91,9 +101,15 @@ where
         self.state.lock().work.take()
     }
 
+    /// The first result is the one that counts.
     fn finish(&self, out: Result<R, JoinError>) {
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
+        if state.taken || state.out.is_some() {
+            drop(state);
+            panics::discard(out);
+            return;
+        }
         state.out = Some(out);
         state.waiters.notify_all(&mut wakes);
         drop(state);
@@ -140,6 +156,17 @@ where
         let Some(work) = self.state.lock().work.take() else { return };
         panics::discard(work);
         self.finish(Err(JoinError::Cancelled(stop)));
+    }
+
+    fn forsake(&self, stop: Stop) {
+        let mut wakes = Wakes::default();
+        let mut state = self.state.lock();
+        if state.work.is_some() && state.out.is_none() && !state.taken {
+            state.out = Some(Err(JoinError::Cancelled(stop)));
+            state.waiters.notify_all(&mut wakes);
+        }
+        drop(state);
+        wakes.wake();
     }
 
     fn waits(&self) -> bool {

@@ -30,6 +30,14 @@ impl Queued {
         }
     }
 
+    /// The side of it that somebody may wait for.
+    pub(super) fn ticket(&self) -> Option<Arc<dyn Run>> {
+        match self {
+            Queued::Shared(job) => Some(job.clone()),
+            Queued::Once(_) => None,
+        }
+    }
+
     /// Whether there is something left to run.
     pub(super) fn waits(&self) -> bool {
         match self {
@@ -132,7 +140,8 @@ where
 }
 
 /// A job that a pool accepted and did not run: handed back by value. Run it, or give it to another
-/// pool; its ticket learns of the result. Dropping it cancels it, and its ticket says so.
+/// pool; its ticket learns of the result, unless the pool's own context had stopped: then the ticket has
+/// said so already. Dropping the job cancels it, and its ticket says so.
 #[must_use = "dropping a job cancels it"]
 pub struct Job(pub(super) Option<Queued>);
 

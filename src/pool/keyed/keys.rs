@@ -6,6 +6,7 @@
 //! 2. A key has one turn, or none; it has one if a job of it waits.
 //! 3. If another key may become live and somebody waits for that, one of them is on its way.
 
+use crate::pool::job::Run;
 use crate::pool::lane::Lane;
 use crate::pool::queued::Queued;
 use crate::sync::{Arc, Mutex};
@@ -157,15 +158,19 @@ impl Keys {
         })
     }
 
-    /// Takes no more jobs; blocked calls get theirs back.
-    pub(super) fn close(&self) {
+    /// Takes no more jobs; blocked calls get theirs back. Returns the tickets of the jobs that wait, if
+    /// this call closed it.
+    pub(super) fn close(&self) -> Vec<Arc<dyn Run>> {
         self.with(|state, wakes| {
-            state.closed = true;
+            if std::mem::replace(&mut state.closed, true) {
+                return Vec::new();
+            }
             state.waiting.notify_all(wakes);
             for key in state.live.values_mut() {
                 key.lane.tell_everybody(wakes);
             }
-        });
+            state.live.values().flat_map(|key| key.lane.tickets()).collect()
+        })
     }
 
     /// `true` if no key is live; else registers.

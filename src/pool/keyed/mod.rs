@@ -15,12 +15,14 @@ use self::keys::{Keys, Limits};
 use self::turn::Shared;
 use super::builder::Builder;
 use super::handle::Pool;
+use super::job;
 use super::order::Order;
 use super::queued::Job;
 use super::report::Drained;
 use super::worker;
-use crate::context::{Context, Op};
+use crate::context::{Context, OnStop, Op};
 use crate::error::BuildError;
+use crate::panics;
 use crate::sync::{self, Arc, LeakTrack};
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::fmt;
@@ -61,6 +63,8 @@ pub struct KeyedPool {
     submitter: KeyedSubmitter,
     /// `None` once it has been drained.
     threads: Option<Pool>,
+    /// Closes it when its context stops.
+    _on_stop: OnStop,
 }
 
 /// Builds a [`KeyedPool`]. Made by [`KeyedPool::over`].
@@ -106,8 +110,10 @@ impl KeyedBuilder {
         let keys = Keys::new(self.limits);
         let (threads, seed) = (pool.submitter(), sync::random_u64());
         let shared = Shared { keys, threads, seed, _leak: LeakTrack::new() };
-        let submitter = KeyedSubmitter { shared: Arc::new(shared) };
-        Ok(KeyedPool { submitter, threads: Some(pool) })
+        let (shared, ctx) = (Arc::new(shared), &pool.crew().ctx);
+        let stopped = shared.clone();
+        let _on_stop = ctx.on_stop(move |stop| job::tell(stopped.keys.close(), &stop));
+        Ok(KeyedPool { submitter: KeyedSubmitter { shared }, threads: Some(pool), _on_stop })
     }
 }
 
@@ -127,7 +133,7 @@ impl KeyedPool {
     /// jobs of one key in their order. Called by one of its own jobs it does so at once.
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
-        self.shared.keys.close();
+        panics::discard(self.shared.keys.close());
         let crew = &self.shared.threads.crew;
         let own = worker::helper(crew.id).is_some();
         if !own {
@@ -164,7 +170,7 @@ impl Deref for KeyedPool {
 
 impl Drop for KeyedPool {
     fn drop(&mut self) {
-        self.shared.keys.close();
+        panics::discard(self.shared.keys.close());
         drop(self.threads.take());
         drop(self.hand_back());
     }

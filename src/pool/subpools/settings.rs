@@ -6,6 +6,7 @@ use super::turn::Shared;
 use crate::error::BuildError;
 use crate::pool::builder::Builder;
 use crate::pool::intake::Intake;
+use crate::pool::job;
 use crate::pool::order::Order;
 use crate::pool::submit::Submitter;
 use crate::sync::{Arc, LeakTrack, next_number};
@@ -117,6 +118,8 @@ impl SubpoolsBuilder {
             Submitter { crew: crew.clone(), intake }
         };
         let pools = (0..names.len()).map(submitter).collect();
-        Ok(Subpools { shared: shared.clone(), names, pools, threads: Some(pool) })
+        let stopped = shared.clone();
+        let _on_stop = crew.ctx.on_stop(move |stop| job::tell(stopped.shares.close(), &stop));
+        Ok(Subpools { shared: shared.clone(), names, pools, threads: Some(pool), _on_stop })
     }
 }

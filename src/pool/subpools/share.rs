@@ -11,7 +11,7 @@
 
 use super::settings::Share;
 use crate::observe::Ledger;
-use crate::pool::job::End;
+use crate::pool::job::{End, Run};
 use crate::pool::lane::Lane;
 use crate::pool::queued::Queued;
 use crate::sync::{Arc, Mutex};
@@ -170,14 +170,18 @@ impl Shares {
         });
     }
 
-    /// Takes no more jobs; blocked calls get theirs back.
-    pub(super) fn close(&self) {
+    /// Takes no more jobs; blocked calls get theirs back. Returns the tickets of the jobs that wait, if
+    /// this call closed it.
+    pub(super) fn close(&self) -> Vec<Arc<dyn Run>> {
         self.with(|state, wakes| {
-            state.closed = true;
+            if std::mem::replace(&mut state.closed, true) {
+                return Vec::new();
+            }
             for sub in &mut state.lanes {
                 sub.lane.tell_everybody(wakes);
             }
-        });
+            state.lanes.iter().flat_map(|sub| sub.lane.tickets()).collect()
+        })
     }
 
     /// `true` if nothing waits or runs; else registers.
