@@ -1,7 +1,7 @@
 //! What the workers of a pool share: the queue, the counts, and who is started when.
 
 use super::board::{Board, Step};
-use super::job::{self, End};
+use super::job::End;
 use super::queued::Queued;
 use super::staff::{Hired, Staff};
 use super::watch::{Duty, Watch};
@@ -24,6 +24,8 @@ pub(super) struct Crew {
     pub(super) source: Source,
     /// How the jobs ended, one place for each worker: written by that worker alone.
     pub(super) ends: Vec<Ends>,
+    /// Jobs cancelled in the queue since the pool's context had stopped.
+    pub(super) unbegun: AtomicU64,
     /// Jobs handed back by a shutdown.
     pub(super) handed_back: AtomicU64,
     pub(super) staff: Arc<Staff>,
@@ -95,6 +97,8 @@ pub(super) struct Sum {
     pub(super) taken: u64,
     pub(super) unqueued: u64,
     pub(super) deaths: u64,
+    /// Cancelled and never taken.
+    pub(super) unbegun: u64,
 }
 
 impl Crew {
@@ -111,12 +115,14 @@ impl Crew {
     ) -> Self {
         let ends = (0..places).map(|_| Ends::default()).collect();
         let (staff, handed_back) = (Arc::new(staff), AtomicU64::new(0));
+        let unbegun = AtomicU64::new(0);
         let _leak = LeakTrack::new();
-        Crew { id, name, at, ctx, source, ends, handed_back, staff, watch, _leak }
+        Crew { id, name, at, ctx, source, ends, unbegun, handed_back, staff, watch, _leak }
     }
 
     pub(super) fn sum(&self) -> Sum {
-        let mut sum = Sum::default();
+        let unbegun = self.unbegun.load(Ordering::Acquire);
+        let mut sum = Sum { unbegun, ..Sum::default() };
         for ends in &self.ends {
             // The ends first: a job that ends in between then counts as running.
             sum.done += ends.done.load(Ordering::Acquire);
@@ -131,7 +137,8 @@ impl Crew {
         sum
     }
 
-    /// The pool's context has stopped before anybody has closed the pool: nobody will run what waits.
+    /// The pool's context has stopped before anybody has closed the pool: nobody will run what waits, and
+    /// somebody may wait for it.
     pub(super) fn stopped(&self, stop: &Stop) {
         if self.source.close() {
             let mut left = Vec::new();
@@ -140,7 +147,10 @@ impl Crew {
                 Source::Channel(queue) => queue.look(note),
                 Source::Board(board) => board.look(note),
             }
-            job::tell(left, stop);
+            // No lock is held: the closures are dropped.
+            let cancelled = left.iter().filter(|job| job.cancel(stop.clone())).count();
+            self.unbegun.fetch_add(cancelled as u64, Ordering::Release);
+            panics::discard(left);
         }
     }
 

@@ -48,7 +48,8 @@ impl Pool {
     /// what they did not begin is handed back. The call then still waits for the running jobs: one
     /// that neither blocks in this library nor checks its context holds it up.
     ///
-    /// If the pool's own context has stopped, what had not begun is handed back as well.
+    /// If the pool's own context has stopped before, jobs with a ticket have been cancelled by that; those
+    /// without one are handed back.
     ///
     /// Called by one of the pool's own jobs, it runs what is queued on the spot, waits for the other
     /// workers under `ctx`, and counts everything but the job that called it.
@@ -83,8 +84,8 @@ impl Pool {
         }
         let undelivered = self.join();
         let sum = self.crew().sum();
-        let (done, overran) = (sum.done, sum.overran);
-        Drained { done, overran, failed: sum.failed, cancelled: sum.cancelled, undelivered }
+        let (done, overran, cancelled) = (sum.done, sum.overran, sum.cancelled + sum.unbegun);
+        Drained { done, overran, failed: sum.failed, cancelled, undelivered }
     }
 
     /// Waits for the workers to end, and takes what is left in the queue.

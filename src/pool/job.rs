@@ -44,9 +44,8 @@ pub(super) enum End {
 /// The side of a job that the queue sees, if somebody holds a ticket.
 pub(super) trait Run: Send + Sync {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
-    fn cancel(&self, stop: Stop);
-    /// Nobody of the pool will begin it: whoever waits is told. The closure stays, to be handed back.
-    fn forsake(&self, stop: Stop);
+    /// Drops the closure and tells whoever waits. `false` if it has begun or ended already.
+    fn cancel(&self, stop: Stop) -> bool;
     /// Whether it has neither begun nor been cancelled.
     fn waits(&self) -> bool;
     fn name(&self) -> Option<&str>;
@@ -55,14 +54,6 @@ pub(super) trait Run: Send + Sync {
     fn rank(&self) -> Rank;
     /// The worker that ran it is unwinding: whoever waits must learn of it.
     fn lost(&self);
-}
-
-/// Tells those who wait for jobs that will not begin. No lock is held.
-pub(super) fn tell(jobs: Vec<Arc<dyn Run>>, stop: &Stop) {
-    for job in jobs {
-        job.forsake(stop.clone());
-        panics::discard(job);
-    }
 }
 
 /// The side of a job that the ticket sees.
@@ -101,15 +92,9 @@ where
         self.state.lock().work.take()
     }
 
-    /// The first result is the one that counts.
     fn finish(&self, out: Result<R, JoinError>) {
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
-        if state.taken || state.out.is_some() {
-            drop(state);
-            panics::discard(out);
-            return;
-        }
         state.out = Some(out);
         state.waiters.notify_all(&mut wakes);
         drop(state);
@@ -152,21 +137,11 @@ where
         }
     }
 
-    fn cancel(&self, stop: Stop) {
-        let Some(work) = self.state.lock().work.take() else { return };
+    fn cancel(&self, stop: Stop) -> bool {
+        let Some(work) = self.state.lock().work.take() else { return false };
         panics::discard(work);
         self.finish(Err(JoinError::Cancelled(stop)));
-    }
-
-    fn forsake(&self, stop: Stop) {
-        let mut wakes = Wakes::default();
-        let mut state = self.state.lock();
-        if state.work.is_some() && state.out.is_none() && !state.taken {
-            state.out = Some(Err(JoinError::Cancelled(stop)));
-            state.waiters.notify_all(&mut wakes);
-        }
-        drop(state);
-        wakes.wake();
+        true
     }
 
     fn waits(&self) -> bool {

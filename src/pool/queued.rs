@@ -140,8 +140,7 @@ where
 }
 
 /// A job that a pool accepted and did not run: handed back by value. Run it, or give it to another
-/// pool; its ticket learns of the result, unless the pool's own context had stopped: then the ticket has
-/// said so already. Dropping the job cancels it, and its ticket says so.
+/// pool; its ticket learns of the result. Dropping it cancels it, and its ticket says so.
 #[must_use = "dropping a job cancels it"]
 pub struct Job(pub(super) Option<Queued>);
 
@@ -174,7 +173,7 @@ impl Drop for Job {
         match self.0.take() {
             Some(Queued::Shared(job)) => {
                 let why = "the pool was shut down before the job began";
-                job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
+                let _ = job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
             }
             once => panics::discard(once),
         }

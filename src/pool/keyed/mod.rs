@@ -15,9 +15,8 @@ use self::keys::{Keys, Limits};
 use self::turn::Shared;
 use super::builder::Builder;
 use super::handle::Pool;
-use super::job;
 use super::order::Order;
-use super::queued::Job;
+use super::queued::{Job, Queued};
 use super::report::Drained;
 use super::worker;
 use crate::context::{Context, OnStop, Op};
@@ -112,7 +111,7 @@ impl KeyedBuilder {
         let shared = Shared { keys, threads, seed, _leak: LeakTrack::new() };
         let (shared, ctx) = (Arc::new(shared), &pool.crew().ctx);
         let stopped = shared.clone();
-        let _on_stop = ctx.on_stop(move |stop| job::tell(stopped.keys.close(), &stop));
+        let _on_stop = ctx.on_stop(move |stop| stopped.keys.stopped(&stop));
         Ok(KeyedPool { submitter: KeyedSubmitter { shared }, threads: Some(pool), _on_stop })
     }
 }
@@ -146,7 +145,9 @@ impl KeyedPool {
         // What the threads hand back are turns.
         let ended = threads.map(|threads| threads.drain(if own { &stopped } else { ctx }));
         let undelivered = self.hand_back();
-        Drained { undelivered, ..ended.unwrap_or_default() }
+        let ended = ended.unwrap_or_default();
+        let cancelled = ended.cancelled + self.shared.keys.counts().cancelled;
+        Drained { undelivered, cancelled, ..ended }
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
@@ -156,7 +157,10 @@ impl KeyedPool {
     }
 
     fn hand_back(&self) -> Vec<Job> {
-        self.shared.keys.drain().into_iter().map(|job| Job(Some(job))).collect()
+        let left = self.shared.keys.drain().into_iter().filter(Queued::waits);
+        let left: Vec<Job> = left.map(|job| Job(Some(job))).collect();
+        self.shared.keys.handed_back(left.len());
+        left
     }
 }
 

@@ -6,7 +6,6 @@ use super::turn::Shared;
 use crate::error::BuildError;
 use crate::pool::builder::Builder;
 use crate::pool::intake::Intake;
-use crate::pool::job;
 use crate::pool::order::Order;
 use crate::pool::submit::Submitter;
 use crate::sync::{Arc, LeakTrack, next_number};
@@ -119,7 +118,7 @@ impl SubpoolsBuilder {
         };
         let pools = (0..names.len()).map(submitter).collect();
         let stopped = shared.clone();
-        let _on_stop = crew.ctx.on_stop(move |stop| job::tell(stopped.shares.close(), &stop));
+        let _on_stop = crew.ctx.on_stop(move |stop| stopped.shares.stopped(&stop));
         Ok(Subpools { shared: shared.clone(), names, pools, threads: Some(pool), _on_stop })
     }
 }
