@@ -92,12 +92,14 @@ fn dropping_a_pool_stops_its_jobs_and_joins() {
         let pool = pool(ctx, 1, 10);
         let ended = Arc::new(AtomicBool::new(false));
         let flag = ended.clone();
+        let (begun, has_begun) = channel::bounded(1);
         let running = pool.submit(ctx, move |job| {
+            begun.try_send(()).unwrap();
             let why = job.wait_stopped();
             flag.store(true, SeqCst);
             why
         });
-        until(|| pool.stats().running == 1);
+        has_begun.recv(ctx).unwrap(); // Counted as running it might still be refused its begin.
         let things = Counted::new();
         let queued: Vec<_> = (0..5)
             .map(|_| {
