@@ -239,6 +239,11 @@ impl<T> Receiver<T> {
         self.shared.drain()
     }
 
+    /// Shows everything that is queued. `f` runs under the lock: nothing of the user's.
+    pub(crate) fn look(&self, f: impl FnMut(&T)) {
+        self.shared.look(f);
+    }
+
     /// Closes the channel for all senders; what is queued can still be received. Blocked senders get
     /// their values back. Returns whether this call closed it.
     pub fn close(&self) -> bool {

@@ -224,6 +224,11 @@ impl<T> Shared<T> {
         self.with(|state, wakes| state.close(wakes))
     }
 
+    /// Shows everything that is queued. `f` runs under the lock: nothing of the user's.
+    pub(super) fn look(&self, f: impl FnMut(&T)) {
+        self.with(|state, _| state.queue.iter().for_each(f));
+    }
+
     /// Takes everything that is queued.
     pub(super) fn drain(&self) -> Vec<T> {
         self.with(|state, wakes| {

@@ -38,6 +38,8 @@ impl<E: Send + 'static> Verdict<E> {
     /// which is caused by the cancel comes second.
     fn fail(&self, error: FlowError<E>) {
         let why = format!("stage `{}` of the flow failed", error.stage());
+        #[cfg(ironsys_bug = "flow_cancels_before_it_records")]
+        self.cancel.cancel_with(why.clone());
         let late = {
             let mut state = self.state.lock();
             match *state {

@@ -228,15 +228,21 @@ impl Board {
         self.state.lock().sizer.came(now, asked, missed)
     }
 
-    /// Takes no more jobs; what waits is still taken.
-    pub(super) fn close(&self) {
+    /// Takes no more jobs; what waits is still taken. `false` if it was closed before.
+    pub(super) fn close(&self) -> bool {
         let mut wakes = Wakes::default();
         let mut state = self.state.lock();
-        state.closed = true;
+        let first = !std::mem::replace(&mut state.closed, true);
         state.idle.notify_all(&mut wakes);
         drop(state);
         wakes.wake();
         self.room.close();
+        first
+    }
+
+    /// Shows what waits. `f` runs under the lock: nothing of the user's.
+    pub(super) fn look(&self, f: impl FnMut(&Queued)) {
+        self.state.lock().jobs.jobs().for_each(f);
     }
 
     /// Takes all that waits, in order, and sets no alarm any more.

@@ -177,6 +177,10 @@ impl Builder {
 
     /// Makes the pool stop with `ctx`, on its clock, under its registry, and on the threads of its
     /// [`ThreadCache`](crate::threads::ThreadCache) if it has one. The default is a root of its own.
+    ///
+    /// When it stops, the pool is closed: calls that wait for room get their closures back, and jobs that
+    /// have not begun are cancelled, as their tickets say. Those without a ticket are handed back by
+    /// [`drain`](Pool::drain).
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self

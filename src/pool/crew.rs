@@ -6,7 +6,7 @@ use super::queued::Queued;
 use super::staff::{Hired, Staff};
 use super::watch::{Duty, Watch};
 use crate::channel::Receiver;
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::panics;
 use crate::sync::{Arc, AtomicU64, LeakTrack, Ordering, thread};
 use crate::threads::ThreadCache;
@@ -24,6 +24,8 @@ pub(super) struct Crew {
     pub(super) source: Source,
     /// How the jobs ended, one place for each worker: written by that worker alone.
     pub(super) ends: Vec<Ends>,
+    /// Jobs cancelled in the queue since the pool's context had stopped.
+    pub(super) unbegun: AtomicU64,
     /// Jobs handed back by a shutdown.
     pub(super) handed_back: AtomicU64,
     pub(super) staff: Arc<Staff>,
@@ -47,6 +49,14 @@ impl Source {
                 crew.act(board, step);
                 taken.ok().map(|(job, _)| job)
             }
+        }
+    }
+
+    /// Takes no more jobs. `false` if it was closed before.
+    fn close(&self) -> bool {
+        match self {
+            Source::Channel(queue) => queue.close(),
+            Source::Board(board) => board.close(),
         }
     }
 
@@ -87,6 +97,8 @@ pub(super) struct Sum {
     pub(super) taken: u64,
     pub(super) unqueued: u64,
     pub(super) deaths: u64,
+    /// Cancelled and never taken.
+    pub(super) unbegun: u64,
 }
 
 impl Crew {
@@ -103,12 +115,14 @@ impl Crew {
     ) -> Self {
         let ends = (0..places).map(|_| Ends::default()).collect();
         let (staff, handed_back) = (Arc::new(staff), AtomicU64::new(0));
+        let unbegun = AtomicU64::new(0);
         let _leak = LeakTrack::new();
-        Crew { id, name, at, ctx, source, ends, handed_back, staff, watch, _leak }
+        Crew { id, name, at, ctx, source, ends, unbegun, handed_back, staff, watch, _leak }
     }
 
     pub(super) fn sum(&self) -> Sum {
-        let mut sum = Sum::default();
+        let unbegun = self.unbegun.load(Ordering::Acquire);
+        let mut sum = Sum { unbegun, ..Sum::default() };
         for ends in &self.ends {
             // The ends first: a job that ends in between then counts as running.
             sum.done += ends.done.load(Ordering::Acquire);
@@ -121,6 +135,23 @@ impl Crew {
             sum.deaths += ends.deaths.load(Ordering::Acquire);
         }
         sum
+    }
+
+    /// The pool's context has stopped before anybody has closed the pool: nobody will run what waits, and
+    /// somebody may wait for it.
+    pub(super) fn stopped(&self, stop: &Stop) {
+        if self.source.close() {
+            let mut left = Vec::new();
+            let note = |job: &Queued| left.extend(job.ticket());
+            match &self.source {
+                Source::Channel(queue) => queue.look(note),
+                Source::Board(board) => board.look(note),
+            }
+            // No lock is held: the closures are dropped.
+            let cancelled = left.iter().filter(|job| job.cancel(stop.clone())).count();
+            self.unbegun.fetch_add(cancelled as u64, Ordering::Release);
+            panics::discard(left);
+        }
     }
 
     /// Starts a worker.

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError<F> {
-    /// The pool takes no more jobs.
+    /// The pool takes no more jobs: it was shut down, or its context has stopped.
     #[error("the pool is closed")]
     Closed(F),
     /// The queue is full, and it is one of its own jobs that submits to it: it would wait for itself.
@@ -96,7 +96,8 @@ pub enum JoinError {
     /// The job panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
-    /// The job never ran: its deadline passed in the queue, or the pool was shut down.
+    /// The job never ran: its deadline passed in the queue, or the pool's context stopped, or the pool
+    /// was shut down.
     #[error("the job never ran: {0}")]
     Cancelled(Stop),
     /// An earlier [`Ticket::wait`](super::Ticket::wait) has returned the result.

@@ -7,7 +7,7 @@ use super::queued::{Job, Queued};
 use super::report::Drained;
 use super::submit::Submitter;
 use super::worker;
-use crate::context::{Canceller, Context, Op};
+use crate::context::{Canceller, Context, OnStop, Op};
 use crate::sync::{Arc, Ordering};
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::fmt;
@@ -21,6 +21,8 @@ use std::ops::Deref;
 pub struct Pool {
     submitter: Submitter,
     cancel: Canceller,
+    /// Closes the pool when its context stops.
+    on_stop: Option<OnStop>,
 }
 
 impl Pool {
@@ -30,7 +32,9 @@ impl Pool {
     }
 
     pub(super) fn new(crew: Arc<Crew>, intake: Intake, cancel: Canceller) -> Self {
-        Pool { submitter: Submitter { crew, intake }, cancel }
+        let stopped = crew.clone();
+        let on_stop = Some(crew.ctx.on_stop(move |stop| stopped.stopped(&stop)));
+        Pool { submitter: Submitter { crew, intake }, cancel, on_stop }
     }
 
     pub(super) fn crew(&self) -> &Arc<Crew> {
@@ -43,6 +47,9 @@ impl Pool {
     /// When `ctx` stops, the running jobs are cancelled, the workers leave the queue where it is, and
     /// what they did not begin is handed back. The call then still waits for the running jobs: one
     /// that neither blocks in this library nor checks its context holds it up.
+    ///
+    /// If the pool's own context has stopped before, jobs with a ticket have been cancelled by that; those
+    /// without one are handed back.
     ///
     /// Called by one of the pool's own jobs, it runs what is queued on the spot, waits for the other
     /// workers under `ctx`, and counts everything but the job that called it.
@@ -77,12 +84,13 @@ impl Pool {
         }
         let undelivered = self.join();
         let sum = self.crew().sum();
-        let (done, overran) = (sum.done, sum.overran);
-        Drained { done, overran, failed: sum.failed, cancelled: sum.cancelled, undelivered }
+        let (done, overran, cancelled) = (sum.done, sum.overran, sum.cancelled + sum.unbegun);
+        Drained { done, overran, failed: sum.failed, cancelled, undelivered }
     }
 
     /// Waits for the workers to end, and takes what is left in the queue.
     fn join(&mut self) -> Vec<Job> {
+        self.on_stop = None;
         if worker::helper(self.crew().id).is_some() {
             self.crew().staff.abandon();
         } else {

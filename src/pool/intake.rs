@@ -97,7 +97,7 @@ impl Intake {
     pub(super) fn close(&self) {
         match self {
             Intake::Channel(tx) => drop(tx.close()),
-            Intake::Board(board) => board.close(),
+            Intake::Board(board) => drop(board.close()),
             Intake::Lane(..) => {} // Its owner closes them all.
         }
     }

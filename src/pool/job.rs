@@ -44,7 +44,8 @@ pub(super) enum End {
 /// The side of a job that the queue sees, if somebody holds a ticket.
 pub(super) trait Run: Send + Sync {
     fn run(&self, pool: &Context, worker: Option<TaskId>, mark: &mut Mark) -> End;
-    fn cancel(&self, stop: Stop);
+    /// Drops the closure and tells whoever waits. `false` if it has begun or ended already.
+    fn cancel(&self, stop: Stop) -> bool;
     /// Whether it has neither begun nor been cancelled.
     fn waits(&self) -> bool;
     fn name(&self) -> Option<&str>;
@@ -136,10 +137,11 @@ where
         }
     }
 
-    fn cancel(&self, stop: Stop) {
-        let Some(work) = self.state.lock().work.take() else { return };
+    fn cancel(&self, stop: Stop) -> bool {
+        let Some(work) = self.state.lock().work.take() else { return false };
         panics::discard(work);
         self.finish(Err(JoinError::Cancelled(stop)));
+        true
     }
 
     fn waits(&self) -> bool {

@@ -1,6 +1,7 @@
 //! One of several queues that share the lock of whoever owns them: jobs in order, and who waits for
 //! room.
 
+use super::job::Run;
 use super::queued::Queued;
 use crate::sync::Arc;
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
@@ -65,6 +66,11 @@ impl Lane {
     /// The owner is closed: all look again.
     pub(super) fn tell_everybody(&mut self, wakes: &mut Wakes) {
         self.waiting.notify_all(wakes);
+    }
+
+    /// The tickets of what waits.
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Arc<dyn Run>> + '_ {
+        self.jobs.iter().filter_map(Queued::ticket)
     }
 
     pub(super) fn drain(&mut self) -> VecDeque<Queued> {

@@ -99,6 +99,13 @@ impl Backlog {
         }
     }
 
+    pub(super) fn jobs(&self) -> Box<dyn Iterator<Item = &Queued> + '_> {
+        match self {
+            Backlog::Fifo(jobs) => Box::new(jobs.iter().map(|entry| &entry.job)),
+            Backlog::Ranked(ranked) => Box::new(ranked.jobs.values().map(|entry| &entry.job)),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Backlog::Fifo(jobs) => jobs.len(),

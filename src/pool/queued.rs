@@ -30,6 +30,14 @@ impl Queued {
         }
     }
 
+    /// The side of it that somebody may wait for.
+    pub(super) fn ticket(&self) -> Option<Arc<dyn Run>> {
+        match self {
+            Queued::Shared(job) => Some(job.clone()),
+            Queued::Once(_) => None,
+        }
+    }
+
     /// Whether there is something left to run.
     pub(super) fn waits(&self) -> bool {
         match self {
@@ -165,7 +173,7 @@ impl Drop for Job {
         match self.0.take() {
             Some(Queued::Shared(job)) => {
                 let why = "the pool was shut down before the job began";
-                job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
+                let _ = job.cancel(Stop::Cancelled(Cause::new(why.into(), job.at())));
             }
             once => panics::discard(once),
         }

@@ -186,11 +186,11 @@ impl Submitter {
             accepted,
             done: sum.done,
             failed: sum.failed,
-            cancelled: sum.cancelled,
+            cancelled: sum.cancelled + sum.unbegun,
             dropped,
             // Not the depth of the queue: a job may be on its way from there to a worker, and what
             // is left there may have been run before its turn.
-            in_flight: accepted.saturating_sub(ended + dropped),
+            in_flight: accepted.saturating_sub(ended + sum.unbegun + dropped),
         };
         let (stuck, replaced) = self.crew.watch.as_ref().map_or((0, 0), Watch::counts);
         Stats {

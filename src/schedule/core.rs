@@ -80,7 +80,8 @@ impl Core {
             };
             let both = ctx.clone();
             let work = move |ctx: &Context| run.perform(&Context::merge(&both, ctx));
-            if let Err(e) = pool.execute(ctx, work) {
+            // With a ticket, so that the run is dropped, and ends, if the pool stops before it begins.
+            if let Err(e) = pool.submit(ctx, work) {
                 log::error!("ironsys: a run of {} was not taken by its pool: {e}", this.name);
             }
         }

@@ -200,21 +200,44 @@ pub fn catch_unwind<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 /// Waits a little, awake, for `ready`: returns whether it came true.
 ///
 /// Some hundred nanoseconds of pauses, then the processor is offered to others four times: on one
-/// core the other side then runs at once, and on two a hand-over needs no system call.
+/// core the other side then runs at once, and on two a hand-over needs no system call. When the
+/// processors are crowded, whoever takes the offer keeps it for milliseconds, while a thread that parks
+/// is woken in time; so a thread that has seen that parks at once for its next waits.
 #[inline]
 pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
-    for round in 0..8 {
+    use std::cell::Cell;
+    std::thread_local! {
+        static CROWDED: Cell<u32> = const { Cell::new(0) };
+    }
+    for round in 0..4 {
         if ready() {
             return true;
         }
-        if round < 4 {
-            (0..1u32 << round).for_each(|_| std::hint::spin_loop());
-        } else {
-            std::thread::yield_now();
+        (0..1u32 << round).for_each(|_| std::hint::spin_loop());
+    }
+    let crowded = CROWDED.get();
+    if crowded > 0 {
+        CROWDED.set(crowded - 1);
+        return ready();
+    }
+    for _ in 0..4 {
+        if ready() {
+            return true;
+        }
+        let offered = Instant::now();
+        std::thread::yield_now();
+        if offered.elapsed() > LONG_OFFER {
+            CROWDED.set(PARKS);
+            break;
         }
     }
     ready()
 }
+
+/// Another thread has kept the processor for longer than a wake-up takes.
+const LONG_OFFER: std::time::Duration = std::time::Duration::from_micros(500);
+/// How many waits then park at once.
+const PARKS: u32 = 100;
 
 /// A place where a few threads at a time may [`spin`]; the others have better park at once.
 #[derive(Debug, Default)]

@@ -1,7 +1,10 @@
 //! Flows that end before their sources do.
 
-use crate::root;
-use ironsys::flow::{Flow, FlowError, Monitor, Never};
+use crate::{PATIENCE, root};
+use ironsys::flow::{Flow, FlowError, Monitor, Never, Par};
+use ironsys::{Context, channel};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 type Plain = Result<(), FlowError<Never>>;
 
@@ -31,5 +34,74 @@ fn take_takes_no_more_than_it_passes_on() -> Plain {
     assert_eq!(source.next(), Some(4));
     assert_eq!(Flow::of(source.by_ref()).take(0).count(&ctx)?, 0);
     assert_eq!(source.next(), Some(5));
+    Ok(())
+}
+
+/// A source that ends because of the stop has not come to its end.
+#[test]
+fn a_source_that_a_stop_has_ended_is_not_complete() {
+    for boundary in [false, true] {
+        let (ctx, cancel) = root();
+        let (tx, rx) = channel::bounded(4);
+        for n in 0..4 {
+            tx.try_send(n).unwrap();
+        }
+        let flow =
+            Flow::of(rx.iter(&ctx)).inspect(|n| assert_eq!(*n == 3 && cancel.cancel(), *n == 3));
+        let out = if boundary { flow.buffer(8).count(&ctx) } else { flow.count(&ctx) };
+        assert!(out.unwrap_err().is_cancelled());
+    }
+}
+
+/// What stands before notices the deadline first, and is gone by the time that the rest looks.
+#[test]
+fn a_deadline_does_not_make_a_conflated_flow_look_complete() {
+    for n in 0..200 {
+        let (tx, rx) = channel::bounded(1);
+        tx.try_send(1).unwrap();
+        let (ctx, _cancel) = Context::builder().timeout(Duration::from_micros(100 + n)).build();
+        let out = Flow::receiver(&rx).conflate(|n| n, |a: u64, b| a + b).collect::<Vec<_>>(&ctx);
+        assert!(out.unwrap_err().is_timeout());
+    }
+}
+
+/// Items of an idle worker are not kept back while the thread that gives them waits for another.
+#[test]
+fn a_worker_that_is_held_up_keeps_nothing_from_the_others() -> Plain {
+    const QUICK: u32 = 400;
+    for _ in 0..8 {
+        let (ctx, _cancel) = root();
+        let (done, changed) = (Mutex::new(0), Condvar::new());
+        // Each round hashes anew: sooner or later the two keys are of two workers.
+        let flow = Flow::range(0..2000u32).key_by(|n| *n < QUICK);
+        let waited = flow.par_map(Par::workers(2).window(1024), |n| {
+            let mut done = done.lock().unwrap();
+            *done += 1;
+            changed.notify_all();
+            if n == QUICK {
+                let (done, out) =
+                    changed.wait_timeout_while(done, PATIENCE / 4, |done| *done < QUICK).unwrap();
+                drop(done);
+                return out.timed_out();
+            }
+            false
+        });
+        assert!(waited.none(&ctx, |late| *late)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_batch_ends_in_time_although_items_come_without_a_pause() -> Plain {
+    let (ctx, _cancel) = root();
+    let (tx, rx) = channel::bounded(200_000);
+    for n in 0..200_000 {
+        tx.try_send(n).unwrap();
+    }
+    drop(tx);
+    let batches = Flow::receiver(&rx).batch(usize::MAX, Duration::from_micros(20));
+    let sizes = batches.map(|batch| batch.len()).collect::<Vec<_>>(&ctx)?;
+    assert_eq!(sizes.iter().sum::<usize>(), 200_000);
+    assert!(sizes.len() > 1, "200,000 items in 20 us");
     Ok(())
 }

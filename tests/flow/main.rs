@@ -2,12 +2,14 @@
 
 mod ends;
 mod failures;
+mod goflow;
 mod links;
 mod operators;
 mod order;
 mod parallel;
 mod sinks;
 mod sources;
+mod tables;
 mod timed;
 mod ways;
 mod windows;
@@ -26,4 +28,4 @@ pub(crate) fn throw(text: &'static str) -> ! {
 }
 
 /// Longer than any test takes, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,8 @@
 //! Operators that run fused: against a sequential model, and how they fail, end and stop.
 
 use crate::{root, throw};
-use ironsys::flow::{Aggregate, Count, Flow, Sum};
+use ironsys::channel;
+use ironsys::flow::{Aggregate, Count, Flow, Monitor, Sum};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
@@ -53,6 +54,29 @@ macro_rules! operators {
 }
 
 operators! {
+    map: |flow| flow.map(|n| n);
+    filter: |flow| flow.filter(|_| true);
+    filter_map: |flow| flow.filter_map(Some);
+    flat_map: |flow| flow.flat_map(|n| [n; 2]);
+    inspect: |flow| flow.inspect(|_| ());
+    scan: |flow| flow.scan(0, |_, n| n);
+    skip: |flow| flow.skip(2);
+    take: |flow| flow.take(u64::MAX);
+    take_while: |flow| flow.take_while(|_| true);
+    closer: |flow| flow.closer(|| ());
+    eager: |flow| flow.eager();
+    monitor: |flow| flow.monitor(&Monitor::new());
+    progress: |flow| flow.progress(Duration::MAX, |_| ());
+    tee: |flow| flow.tee(&channel::bounded(5000).0);
+    buffer: |flow| flow.buffer(4);
+    merge: |flow| flow.merge(Flow::of(0..0u32));
+    merge_as_the_other: |flow| Flow::of(0..0u32).merge(flow);
+    merge_priority: |flow| flow.merge_priority(Flow::of(0..0u32));
+    conflate: |flow| flow.conflate(|n| n, |_, n| n);
+    par_map: |flow| flow.par_map(2, |n| n);
+    par_map_unordered: |flow| flow.par_map_unordered(2, |n| n);
+    par_flat_map: |flow| flow.par_flat_map(2, |n| [n; 2]);
+    par_map_by_key: |flow| flow.key_by(|n| n % 7).par_map(2, |n| n);
     distinct: |flow| flow.distinct(10);
     sorted: |flow| flow.sorted(10);
     chunk: |flow| flow.chunk(3);

@@ -60,7 +60,7 @@ fn each(queue: usize, test: impl Fn(&Context, Any) + Send + 'static) {
 }
 
 #[test]
-fn goflow_1_a_shutdown_does_not_drop_the_queue() {
+fn goflow_01_a_shutdown_does_not_drop_the_queue() {
     each(50, |ctx, any| {
         let (pool, ran) = (any.submitter(), Arc::new(AtomicUsize::new(0)));
         for _ in 0..50 {
@@ -73,7 +73,7 @@ fn goflow_1_a_shutdown_does_not_drop_the_queue() {
 
 /// Shutting down consumes the pool: who comes second is told so, and nothing waits for ever.
 #[test]
-fn goflow_2_after_a_shutdown_everything_answers_at_once() {
+fn goflow_02_after_a_shutdown_everything_answers_at_once() {
     each(10, |ctx, any| {
         let pool = any.submitter();
         drop(any);
@@ -85,7 +85,7 @@ fn goflow_2_after_a_shutdown_everything_answers_at_once() {
 }
 
 #[test]
-fn goflow_3_results_that_nobody_reads_hold_nobody_up_and_do_not_vanish() {
+fn goflow_03_results_that_nobody_reads_hold_nobody_up_and_do_not_vanish() {
     each(4, |ctx, any| {
         let pool = any.submitter();
         let kept = pool.submit(ctx, |_| 7).unwrap();
@@ -97,8 +97,20 @@ fn goflow_3_results_that_nobody_reads_hold_nobody_up_and_do_not_vanish() {
     });
 }
 
+/// A pool with a queue of -1 panicked.
 #[test]
-fn goflow_5_a_job_that_ignores_its_timeout_is_marked() {
+fn goflow_04_a_pool_with_numbers_that_make_no_sense_is_refused() {
+    for (workers, queue, field) in [(0, 1, "workers"), (usize::MAX, 1, "workers")] {
+        let error = Pool::builder("p").workers(workers).queue(queue).build().unwrap_err();
+        assert_eq!(error.field(), field);
+    }
+    let error = Pool::builder("p").workers(1..=2).queue(0).build().unwrap_err();
+    assert_eq!(error.field(), "queue");
+    drop(Pool::builder("p").workers(1).queue(usize::MAX).build().unwrap());
+}
+
+#[test]
+fn goflow_05_a_job_that_ignores_its_timeout_is_marked() {
     let time = VirtualClock::new();
     let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
     for any in every_kind(&ctx, 4) {

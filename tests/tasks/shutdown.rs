@@ -2,7 +2,9 @@
 
 use crate::pool::{SECOND, at_work, cancelled, count, occupy, pool};
 use crate::{Counted, both, ends, reason, root, until};
-use ironsys::pool::{JobOptions, JoinError, Pool};
+use ironsys::pool::{
+    Drained, JobOptions, JoinError, KeyedPool, Order, Pool, Share, SubmitError, Subpools, Ticket,
+};
 use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop, channel};
 use std::sync::Arc;
@@ -90,12 +92,14 @@ fn dropping_a_pool_stops_its_jobs_and_joins() {
         let pool = pool(ctx, 1, 10);
         let ended = Arc::new(AtomicBool::new(false));
         let flag = ended.clone();
+        let (begun, has_begun) = channel::bounded(1);
         let running = pool.submit(ctx, move |job| {
+            begun.try_send(()).unwrap();
             let why = job.wait_stopped();
             flag.store(true, SeqCst);
             why
         });
-        until(|| pool.stats().running == 1);
+        has_begun.recv(ctx).unwrap(); // Counted as running it might still be refused its begin.
         let things = Counted::new();
         let queued: Vec<_> = (0..5)
             .map(|_| {
@@ -134,12 +138,12 @@ fn a_pool_stops_with_its_context() {
         let waits = at_work(&pool, ctx, JobOptions::new());
         cancel.cancel_with("over");
         assert_eq!(reason(&waits.join(ctx).unwrap()), "over");
-        // The workers are about to leave; what they do not take comes back with the drain.
-        let queued = pool.submit(ctx, |_| 1).unwrap();
+        assert_eq!(pool.try_submit(|_| 1).unwrap_err().into_inner()(ctx), 1);
+        let refused = pool.submit(ctx, |_| 1).unwrap_err();
+        assert!(refused.is_closed());
+        assert_eq!(refused.into_inner()(ctx), 1);
         let report = pool.drain(ctx);
-        assert_eq!(report.undelivered.len() as u64 + report.cancelled, 1);
-        drop(report);
-        cancelled(queued.join(ctx));
+        assert_eq!((report.done, report.cancelled, report.undelivered.len()), (1, 0, 0));
     });
 }
 
@@ -227,6 +231,181 @@ fn a_pool_drained_by_its_own_job_finishes_the_others_first() {
                     assert_eq!(other.unwrap().join(ctx).unwrap(), n);
                 }
             }
+        });
+    });
+}
+
+// ===== the pool's context =====
+
+type Job = Box<dyn FnOnce(&Context) + Send>;
+
+/// A pool with one worker and room for one job, of any kind.
+trait Small {
+    fn give(&self, ctx: &Context, job: Job) -> Result<Ticket<()>, SubmitError<Job>>;
+    fn blocked(&self) -> usize;
+    fn end(self, ctx: &Context) -> Drained;
+}
+
+impl Small for Pool {
+    fn give(&self, ctx: &Context, job: Job) -> Result<Ticket<()>, SubmitError<Job>> {
+        self.submit(ctx, job)
+    }
+
+    fn blocked(&self) -> usize {
+        self.stats().queue.blocked_senders
+    }
+
+    fn end(self, ctx: &Context) -> Drained {
+        self.drain(ctx)
+    }
+}
+
+impl Small for KeyedPool {
+    fn give(&self, ctx: &Context, job: Job) -> Result<Ticket<()>, SubmitError<Job>> {
+        self.submit(ctx, &1, job)
+    }
+
+    fn blocked(&self) -> usize {
+        self.stats().blocked
+    }
+
+    fn end(self, ctx: &Context) -> Drained {
+        self.drain(ctx)
+    }
+}
+
+impl Small for Subpools {
+    fn give(&self, ctx: &Context, job: Job) -> Result<Ticket<()>, SubmitError<Job>> {
+        self.get("a").unwrap().submit(ctx, job)
+    }
+
+    fn blocked(&self) -> usize {
+        self.get("a").unwrap().stats().queue.blocked_senders
+    }
+
+    fn end(self, ctx: &Context) -> Drained {
+        self.drain(ctx).remove("a").unwrap()
+    }
+}
+
+/// One job at work, one in the queue, one that waits for room; then the stop.
+fn refuses_when_stopped<P: Small + Sync>(make: impl Fn(&Context) -> P) {
+    for late in [false, true] {
+        let time = VirtualClock::new();
+        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let (under, cancel) = ctx.with_cancel();
+        let pool = make(&if late { under.with_timeout(SECOND) } else { under });
+        let (begun, has_begun) = channel::bounded(1);
+        let (go, gone) = channel::bounded::<()>(1);
+        let busy = pool.give(
+            &ctx,
+            Box::new({
+                let ctx = ctx.clone(); // It does not care for the pool's.
+                move |_| {
+                    begun.try_send(()).unwrap();
+                    drop(gone.recv(&ctx));
+                }
+            }),
+        );
+        has_begun.recv(&ctx).unwrap();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let job = || -> Job {
+            let ran = ran.clone();
+            Box::new(move |_| count(&ran))
+        };
+        let queued = pool.give(&ctx, job()).unwrap();
+        thread::scope(|s| {
+            let blocked = s.spawn(|| pool.give(&ctx, job()).unwrap_err());
+            until(|| pool.blocked() == 1);
+            if late {
+                time.advance(SECOND)
+            } else {
+                assert!(cancel.cancel());
+            }
+            // All of it while the worker is still at work.
+            let refused = blocked.join().unwrap();
+            assert!(refused.is_closed());
+            refused.into_inner()(&ctx);
+        });
+        let stop = cancelled(queued.join(&ctx));
+        assert_eq!(stop == Stop::DeadlineExceeded, late);
+        assert!(pool.give(&ctx, job()).unwrap_err().is_closed());
+        drop(go);
+        busy.unwrap().join(&ctx).unwrap();
+        let report = pool.end(&ctx);
+        assert_eq!((report.done, report.cancelled, report.undelivered.len()), (1, 1, 0));
+        assert_eq!(ran.load(SeqCst), 1);
+    }
+}
+
+#[test]
+fn a_pool_whose_context_stops_refuses_jobs_and_wakes_who_waits() {
+    ends(|| {
+        let plain = || Pool::builder("p").workers(1).queue(1);
+        refuses_when_stopped(|ctx| plain().context(ctx).build().unwrap());
+        let order = Order::Priority { aging: SECOND };
+        refuses_when_stopped(|ctx| plain().order(order).context(ctx).build().unwrap());
+        let most = || plain().workers(1..=2).patience(Duration::MAX);
+        refuses_when_stopped(|ctx| most().context(ctx).build().unwrap());
+    });
+}
+
+#[test]
+fn a_keyed_pool_whose_context_stops_refuses_jobs_and_wakes_who_waits() {
+    ends(|| {
+        refuses_when_stopped(|ctx| {
+            let threads = Pool::builder("p").workers(1).context(ctx);
+            KeyedPool::over(threads).queue(1).build().unwrap()
+        });
+    });
+}
+
+#[test]
+fn subpools_whose_context_stops_refuse_jobs_and_wake_who_waits() {
+    ends(|| {
+        refuses_when_stopped(|ctx| {
+            let threads = Pool::builder("p").workers(1).context(ctx);
+            Subpools::over(threads).pool("a", Share::new(1..=1).queue(1)).build().unwrap()
+        });
+    });
+}
+
+/// What nobody has a ticket for comes back; what somebody has one for is dropped, and so is what it owes.
+#[test]
+fn a_pool_whose_context_stops_hands_back_what_has_no_ticket() {
+    ends(|| {
+        both(|ctx| {
+            let (under, cancel) = ctx.with_cancel();
+            let mine = pool(&under, 1, 3);
+            let (owed, owes) = channel::bounded::<()>(1);
+            let busy = mine.submit(ctx, {
+                let ctx = ctx.clone(); // It does not care for the pool's.
+                move |_| assert!(owes.recv(&ctx).is_err())
+            });
+            until(|| mine.stats().running == 1);
+            let ran = Arc::new(AtomicUsize::new(0));
+            let count_one = ran.clone();
+            mine.execute(ctx, move |_| count(&count_one)).unwrap();
+            drop(mine.submit(ctx, move |_| drop(owed)).unwrap());
+            cancel.cancel();
+            busy.unwrap().join(ctx).unwrap(); // It has waited for what the other owed.
+            let stats = mine.stats();
+            assert!(stats.ledger.is_balanced(), "{}", stats.ledger);
+            let mut report = mine.drain(ctx);
+            assert_eq!((report.done, report.cancelled, report.undelivered.len()), (1, 1, 1));
+            report.undelivered.remove(0).run(ctx);
+            assert_eq!(ran.load(SeqCst), 1);
+        });
+    });
+}
+
+#[test]
+fn a_pool_made_under_a_stopped_context_is_closed() {
+    ends(|| {
+        both(|ctx| {
+            let (under, cancel) = ctx.with_cancel();
+            cancel.cancel();
+            assert!(pool(&under, 1, 1).submit(ctx, |_| ()).unwrap_err().is_closed());
         });
     });
 }

@@ -153,6 +153,18 @@ const BUGS: &[Bug] = &[
         package: OURS,
         models: &["durable::append_vs_append", "durable::cancel_vs_lead"],
     },
+    Bug {
+        name: "flow_cancels_before_it_records",
+        what: "a failing stage cancels the run before it records why",
+        package: OURS,
+        models: &["flow::first_error_wins"],
+    },
+    Bug {
+        name: "flow_waits_with_a_chunk",
+        what: "a segment waits for input and keeps items back meanwhile",
+        package: OURS,
+        models: &["flow::flush_before_wait"],
+    },
 ];
 
 /// A model that needs longer has gone astray.

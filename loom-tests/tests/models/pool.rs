@@ -271,3 +271,32 @@ fn warm_threads() {
         drop((ctx, cache));
     });
 }
+
+/// The pool's context stops while a job is submitted: it is refused, or its ticket has an answer while
+/// the pool still lives; and it runs once, in the pool or handed back.
+#[test]
+fn stop_vs_submit() {
+    model("pool::stop_vs_submit", || {
+        let (ctx, _cancel) = Context::root();
+        let (under, cancel) = ctx.with_cancel();
+        let ran = Count::default();
+        let pool = Pool::builder("p").workers(1).queue(1).context(&under).build().expect("fine");
+        let canceller = spawn(move || cancel.cancel());
+        let submitted = pool.submit(&ctx, {
+            let ran = ran.clone();
+            move |_| ran.add(1)
+        });
+        let cancelled = match submitted {
+            Ok(ticket) => u64::from(ticket.join(&ctx).is_err()),
+            Err(SubmitError::Closed(job)) => {
+                job(&ctx);
+                0
+            }
+            Err(e) => panic!("{e:?}"),
+        };
+        join(canceller);
+        let report = pool.drain(&ctx);
+        assert_eq!(report.cancelled + report.undelivered.len() as u64, cancelled);
+        assert_eq!(ran.get() as u64, 1 - cancelled);
+    });
+}

@@ -185,3 +185,26 @@ fn take_vs_deadline() {
         assert_over(&submitter, 3);
     });
 }
+
+/// The context stops while a job is submitted: it is refused, or its ticket has an answer while the pool
+/// still lives.
+#[test]
+fn stop_vs_submit() {
+    small("pool_board::stop_vs_submit", || {
+        let (ctx, _cancel) = Context::root();
+        let (under, cancel) = ctx.with_cancel();
+        let pool = Pool::builder("p").workers(1..=2).patience(Duration::MAX).queue(1);
+        let pool = pool.context(&under).build().expect("fine numbers");
+        let canceller = spawn(move || cancel.cancel());
+        let cancelled = match pool.submit(&ctx, |_| ()) {
+            Ok(ticket) => u64::from(ticket.join(&ctx).is_err()),
+            Err(e) => {
+                assert!(e.is_closed());
+                0
+            }
+        };
+        join(canceller);
+        let report = pool.drain(&ctx);
+        assert_eq!((report.cancelled, report.undelivered.len()), (cancelled, 0));
+    });
+}

@@ -105,3 +105,23 @@ fn submit_vs_shutdown() {
         assert!(left <= 1);
     });
 }
+
+/// The context stops while a job is submitted: it is refused, or its ticket has an answer while the pool
+/// still lives.
+#[test]
+fn stop_vs_submit() {
+    small("pool_keyed::stop_vs_submit", || {
+        let (ctx, _cancel) = Context::root();
+        let (under, cancel) = ctx.with_cancel();
+        let pool = keyed(&under, 1, 1);
+        let canceller = spawn(move || cancel.cancel());
+        let cancelled = match pool.submit(&ctx, &1, |_| ()) {
+            Ok(ticket) => u64::from(ticket.join(&ctx).is_err()),
+            Err(SubmitError::Closed(_)) => 0,
+            Err(e) => panic!("{e:?}"),
+        };
+        join(canceller);
+        let report = pool.drain(&ctx);
+        assert_eq!(report.cancelled + report.undelivered.len() as u64, cancelled);
+    });
+}

@@ -99,3 +99,23 @@ fn drain_vs_deadline() {
         assert!(handles.iter().all(|pool| pool.stats().ledger.in_flight == 0));
     });
 }
+
+/// The context stops while a job is submitted: it is refused, or its ticket has an answer while the pool
+/// still lives.
+#[test]
+fn stop_vs_submit() {
+    small("pool_subpools::stop_vs_submit", || {
+        let (ctx, _cancel) = Context::root();
+        let (under, cancel) = ctx.with_cancel();
+        let pool = two(&under);
+        let canceller = spawn(move || cancel.cancel());
+        let cancelled = match pool.get("a").expect("it is there").submit(&ctx, |_| ()) {
+            Ok(ticket) => u64::from(ticket.join(&ctx).is_err()),
+            Err(SubmitError::Closed(_)) => 0,
+            Err(e) => panic!("{e:?}"),
+        };
+        join(canceller);
+        let report = pool.drain(&ctx).remove("a").expect("it is there");
+        assert_eq!(report.cancelled + report.undelivered.len() as u64, cancelled);
+    });
+}

@@ -88,7 +88,11 @@ fn split<P: Pull>(
         match up.step(cx)? {
             Step::Item(item) => {
                 let to = at.item(cx, || lane(&item, ways.len()));
-                ways[to].push(item, cx)?;
+                if ways[to].add(item) && !ways[to].try_flush()? {
+                    // Before it waits for this worker it lets the others have what is theirs.
+                    ways.iter_mut().try_for_each(|way| way.try_flush().map(drop))?;
+                    ways[to].flush(cx)?;
+                }
             }
             Step::Wait => {
                 ways.iter_mut().try_for_each(|way| way.flush(cx))?;

@@ -78,8 +78,8 @@ impl<U: Send> Pull for Merged<U> {
             }
             Err(TryRecvError::Empty) => Ok(Step::Wait),
             Err(TryRecvError::Closed) => {
-                cx.check()?; // It has ended, or has failed: then the run has been stopped before.
-                Ok(Step::End)
+                // It has ended, or has halted: for a deadline perhaps, which only the clock knows yet.
+                if cx.ctx.is_stopped() { Err(Halt) } else { Ok(Step::End) }
             }
         }
     }

@@ -62,32 +62,50 @@ impl<T: Send> Writer<T> {
     /// Gives an item, or keeps it back for a moment. Waits while the link is full.
     #[inline]
     pub(in super::super) fn push(&mut self, item: T, cx: &Cx) -> Result<(), Halt> {
-        self.chunk.push_back(item);
-        if self.chunk.len() >= self.size || self.link.is_hungry() { self.flush(cx) } else { Ok(()) }
+        if self.add(item) { self.flush(cx) } else { Ok(()) }
     }
 
-    /// Gives everything that was kept back.
+    /// Adds an item to what is kept back; `true` if that is to be flushed.
+    #[inline]
+    pub(in super::super) fn add(&mut self, item: T) -> bool {
+        self.chunk.push_back(item);
+        self.chunk.len() >= self.size || self.link.is_hungry()
+    }
+
+    /// Gives everything that was kept back. Waits while the link is full.
     #[inline(never)]
     pub(in super::super) fn flush(&mut self, cx: &Cx) -> Result<(), Halt> {
+        if !self.try_flush()? {
+            Flush { writer: self, place: Place::default() }.wait(cx)?;
+            self.begin();
+        }
+        Ok(())
+    }
+
+    /// Gives of what was kept back as much as there is room for; `false` if something is left.
+    pub(in super::super) fn try_flush(&mut self) -> Result<bool, Halt> {
         let count = self.chunk.len();
         if count == 0 {
-            return Ok(());
+            return Ok(true);
         }
-        let paced = self.most > 1 && !MODEL;
-        if paced && let Some(since) = self.since.take() {
+        if let Some(since) = self.since.take() {
             let took = sync::time::now().saturating_duration_since(since).as_nanos() as u64;
             let fast = took / count as u64 <= FAST.as_nanos() as u64;
             self.size = if fast { self.most.min(self.size * 2) } else { 1 };
         }
         let mut op = Flush { writer: self, place: Place::default() };
-        match op.try_now() {
-            Some(out) => out?,
-            None => op.wait(cx)?,
-        }
-        if paced {
+        let Some(out) = op.try_now() else { return Ok(false) };
+        out?;
+        self.begin();
+        Ok(true)
+    }
+
+    /// The next chunk begins.
+    #[inline]
+    fn begin(&mut self) {
+        if self.most > 1 && !MODEL {
             self.since = Some(sync::time::now());
         }
-        Ok(())
     }
 
     /// Nothing more will come. The chunk has been flushed.

@@ -20,9 +20,21 @@ struct Batch<T> {
     ended: bool,
 }
 
+/// While items come without a pause, the clock is looked at for every so many.
+const LOOK_EVERY: usize = 64;
+
 impl<T: Send> Batch<T> {
     fn new(name: &'static str, size: usize, window: Option<Duration>) -> Self {
         Batch { name, size, window, held: Vec::new(), due: None, ended: false }
+    }
+
+    fn is_due(&self, cx: &Cx) -> bool {
+        self.due.is_some_and(|due| cx.ctx.clock().now() >= due)
+    }
+
+    /// Items may come without a pause. A window of zero takes all that is there.
+    fn is_late(&self, cx: &Cx) -> bool {
+        self.window.is_some_and(|window| !window.is_zero()) && self.is_due(cx)
     }
 
     fn give(&mut self) -> Step<Vec<T>> {
@@ -50,13 +62,13 @@ impl<T: Send> Operator<T> for Batch<T> {
                         self.due = cx.ctx.clock().now().checked_add(window);
                     }
                     self.held.push(item);
-                    if self.held.len() >= self.size {
+                    let looks = self.held.len().is_multiple_of(LOOK_EVERY);
+                    if self.held.len() >= self.size || (looks && self.is_late(cx)) {
                         return Ok(self.give());
                     }
                 }
                 Step::Wait => {
-                    let due = self.due.is_some_and(|due| cx.ctx.clock().now() >= due);
-                    return Ok(if due { self.give() } else { Step::Wait });
+                    return Ok(if self.is_due(cx) { self.give() } else { Step::Wait });
                 }
                 Step::End => self.ended = true,
             }

@@ -83,6 +83,16 @@ impl<S: Stage> Flow<S> {
     }
 
     /// Lets `monitor` watch the runs of this flow, the whole of it.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError, Monitor, Never}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let monitor = Monitor::new();
+    /// Flow::of(0..5).buffer(2).monitor(&monitor).count(&ctx)?;
+    /// assert_eq!(monitor.report().links[0].ledger.accepted, 5);
+    /// # Ok(()) }
+    /// ```
     pub fn monitor(self, monitor: &Monitor) -> Flow<impl Stage<Item = S::Item, Fault = S::Fault>> {
         Flow(Monitored { up: self.0, monitor: monitor.clone() })
     }

@@ -93,7 +93,13 @@ impl<O: Origin> Pull for SourceRun<O> {
                 self.at.item += 1;
                 cx.taken(self.at.item);
             }
-            Step::End => self.origin.close(),
+            Step::End => {
+                self.origin.close();
+                // It may have ended because of the stop: a part must not look like all of it.
+                if cx.ctx.is_stopped() {
+                    return Err(Halt);
+                }
+            }
             Step::Wait => {}
         }
         Ok(step)

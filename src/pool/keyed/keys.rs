@@ -6,6 +6,9 @@
 //! 2. A key has one turn, or none; it has one if a job of it waits.
 //! 3. If another key may become live and somebody waits for that, one of them is on its way.
 
+use crate::context::Stop;
+use crate::panics;
+use crate::pool::job::Run;
 use crate::pool::lane::Lane;
 use crate::pool::queued::Queued;
 use crate::sync::{Arc, Mutex};
@@ -35,6 +38,8 @@ struct State {
     accepted: u64,
     rejected: u64,
     handed_back: u64,
+    /// In the queue, since the context had stopped.
+    cancelled: u64,
 }
 
 struct Key {
@@ -64,6 +69,7 @@ pub(super) enum Entered {
 pub(super) struct Counts {
     pub(super) accepted: u64,
     pub(super) handed_back: u64,
+    pub(super) cancelled: u64,
     pub(super) rejected: u64,
     pub(super) live: usize,
     pub(super) waiting: usize,
@@ -80,6 +86,7 @@ impl Keys {
             accepted: 0,
             rejected: 0,
             handed_back: 0,
+            cancelled: 0,
         };
         Keys { limits, state: Mutex::new(state) }
     }
@@ -157,15 +164,19 @@ impl Keys {
         })
     }
 
-    /// Takes no more jobs; blocked calls get theirs back.
-    pub(super) fn close(&self) {
+    /// Takes no more jobs; blocked calls get theirs back. Returns the tickets of the jobs that wait, if
+    /// this call closed it.
+    pub(super) fn close(&self) -> Vec<Arc<dyn Run>> {
         self.with(|state, wakes| {
-            state.closed = true;
+            if std::mem::replace(&mut state.closed, true) {
+                return Vec::new();
+            }
             state.waiting.notify_all(wakes);
             for key in state.live.values_mut() {
                 key.lane.tell_everybody(wakes);
             }
-        });
+            state.live.values().flat_map(|key| key.lane.tickets()).collect()
+        })
     }
 
     /// `true` if no key is live; else registers.
@@ -191,15 +202,29 @@ impl Keys {
             for key in state.live.values_mut() {
                 left.extend(key.lane.drain());
             }
-            state.handed_back += left.len() as u64;
             left
         })
+    }
+
+    /// So many were handed back.
+    pub(super) fn handed_back(&self, jobs: usize) {
+        self.with(|state, _| state.handed_back += jobs as u64);
+    }
+
+    /// The context has stopped: nobody will run what waits, and somebody may wait for it.
+    pub(super) fn stopped(&self, stop: &Stop) {
+        let left = self.close();
+        // No lock is held: the closures are dropped.
+        let cancelled = left.iter().filter(|job| job.cancel(stop.clone())).count();
+        self.with(|state, _| state.cancelled += cancelled as u64);
+        panics::discard(left);
     }
 
     pub(super) fn counts(&self) -> Counts {
         self.with(|state, _| Counts {
             accepted: state.accepted,
             handed_back: state.handed_back,
+            cancelled: state.cancelled,
             rejected: state.rejected,
             live: state.live.len(),
             waiting: state.live.values().map(|key| key.lane.len()).sum(),

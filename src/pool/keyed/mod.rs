@@ -16,11 +16,12 @@ use self::turn::Shared;
 use super::builder::Builder;
 use super::handle::Pool;
 use super::order::Order;
-use super::queued::Job;
+use super::queued::{Job, Queued};
 use super::report::Drained;
 use super::worker;
-use crate::context::{Context, Op};
+use crate::context::{Context, OnStop, Op};
 use crate::error::BuildError;
+use crate::panics;
 use crate::sync::{self, Arc, LeakTrack};
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::fmt;
@@ -61,6 +62,8 @@ pub struct KeyedPool {
     submitter: KeyedSubmitter,
     /// `None` once it has been drained.
     threads: Option<Pool>,
+    /// Closes it when its context stops.
+    _on_stop: OnStop,
 }
 
 /// Builds a [`KeyedPool`]. Made by [`KeyedPool::over`].
@@ -106,8 +109,10 @@ impl KeyedBuilder {
         let keys = Keys::new(self.limits);
         let (threads, seed) = (pool.submitter(), sync::random_u64());
         let shared = Shared { keys, threads, seed, _leak: LeakTrack::new() };
-        let submitter = KeyedSubmitter { shared: Arc::new(shared) };
-        Ok(KeyedPool { submitter, threads: Some(pool) })
+        let (shared, ctx) = (Arc::new(shared), &pool.crew().ctx);
+        let stopped = shared.clone();
+        let _on_stop = ctx.on_stop(move |stop| stopped.keys.stopped(&stop));
+        Ok(KeyedPool { submitter: KeyedSubmitter { shared }, threads: Some(pool), _on_stop })
     }
 }
 
@@ -127,7 +132,7 @@ impl KeyedPool {
     /// jobs of one key in their order. Called by one of its own jobs it does so at once.
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
-        self.shared.keys.close();
+        panics::discard(self.shared.keys.close());
         let crew = &self.shared.threads.crew;
         let own = worker::helper(crew.id).is_some();
         if !own {
@@ -140,7 +145,9 @@ impl KeyedPool {
         // What the threads hand back are turns.
         let ended = threads.map(|threads| threads.drain(if own { &stopped } else { ctx }));
         let undelivered = self.hand_back();
-        Drained { undelivered, ..ended.unwrap_or_default() }
+        let ended = ended.unwrap_or_default();
+        let cancelled = ended.cancelled + self.shared.keys.counts().cancelled;
+        Drained { undelivered, cancelled, ..ended }
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
@@ -150,7 +157,10 @@ impl KeyedPool {
     }
 
     fn hand_back(&self) -> Vec<Job> {
-        self.shared.keys.drain().into_iter().map(|job| Job(Some(job))).collect()
+        let left = self.shared.keys.drain().into_iter().filter(Queued::waits);
+        let left: Vec<Job> = left.map(|job| Job(Some(job))).collect();
+        self.shared.keys.handed_back(left.len());
+        left
     }
 }
 
@@ -164,7 +174,7 @@ impl Deref for KeyedPool {
 
 impl Drop for KeyedPool {
     fn drop(&mut self) {
-        self.shared.keys.close();
+        panics::discard(self.shared.keys.close());
         drop(self.threads.take());
         drop(self.hand_back());
     }

@@ -145,7 +145,8 @@ impl KeyedSubmitter {
         // The ends first: what ends in between then still counts as accepted.
         let threads = self.shared.threads.stats();
         let counts = self.shared.keys.counts();
-        let Ledger { done, failed, cancelled, .. } = threads.ledger;
+        let Ledger { done, failed, .. } = threads.ledger;
+        let cancelled = threads.ledger.cancelled + counts.cancelled;
         let (accepted, dropped) = (counts.accepted, counts.handed_back);
         let in_flight = accepted.saturating_sub(done + failed + cancelled + dropped);
         KeyedStats {

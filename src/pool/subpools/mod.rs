@@ -19,7 +19,8 @@ use super::queued::Job;
 use super::report::{Drained, Stats};
 use super::submit::Submitter;
 use super::worker;
-use crate::context::{Context, Op};
+use crate::context::{Context, OnStop, Op};
+use crate::panics;
 use crate::sync::Arc;
 use crate::wait::{Place, Site, WaitKind, Waiter};
 use std::collections::HashMap;
@@ -58,6 +59,8 @@ pub struct Subpools {
     pools: Vec<Submitter>,
     /// `None` once it has been drained.
     threads: Option<Pool>,
+    /// Closes them all when their context stops.
+    _on_stop: OnStop,
 }
 
 impl Subpools {
@@ -89,7 +92,7 @@ impl Subpools {
     /// by one of its own jobs it does so at once.
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> HashMap<Arc<str>, Drained> {
-        self.shared.shares.close();
+        panics::discard(self.shared.shares.close());
         let crew = &self.shared.threads.crew;
         let own = worker::helper(crew.id).is_some();
         if !own {
@@ -118,7 +121,7 @@ impl Subpools {
 
 impl Drop for Subpools {
     fn drop(&mut self) {
-        self.shared.shares.close();
+        panics::discard(self.shared.shares.close());
         drop(self.threads.take());
         for i in 0..self.pools.len() {
             drop(self.hand_back(i));

@@ -117,6 +117,8 @@ impl SubpoolsBuilder {
             Submitter { crew: crew.clone(), intake }
         };
         let pools = (0..names.len()).map(submitter).collect();
-        Ok(Subpools { shared: shared.clone(), names, pools, threads: Some(pool) })
+        let stopped = shared.clone();
+        let _on_stop = crew.ctx.on_stop(move |stop| stopped.shares.stopped(&stop));
+        Ok(Subpools { shared: shared.clone(), names, pools, threads: Some(pool), _on_stop })
     }
 }

@@ -10,8 +10,10 @@
 //! 2. If a job waits that no turn has been given for, its subpool may not start one.
 
 use super::settings::Share;
+use crate::context::Stop;
 use crate::observe::Ledger;
-use crate::pool::job::End;
+use crate::panics;
+use crate::pool::job::{End, Run};
 use crate::pool::lane::Lane;
 use crate::pool::queued::Queued;
 use crate::sync::{Arc, Mutex};
@@ -170,14 +172,32 @@ impl Shares {
         });
     }
 
-    /// Takes no more jobs; blocked calls get theirs back.
-    pub(super) fn close(&self) {
+    /// Takes no more jobs; blocked calls get theirs back. Returns the tickets of the jobs that wait, if
+    /// this call closed it.
+    pub(super) fn close(&self) -> Vec<(usize, Arc<dyn Run>)> {
         self.with(|state, wakes| {
-            state.closed = true;
+            if std::mem::replace(&mut state.closed, true) {
+                return Vec::new();
+            }
             for sub in &mut state.lanes {
                 sub.lane.tell_everybody(wakes);
             }
-        });
+            let tickets = |(i, sub): (usize, &Sub)| -> Vec<_> {
+                sub.lane.tickets().map(|job| (i, job)).collect()
+            };
+            state.lanes.iter().enumerate().flat_map(tickets).collect()
+        })
+    }
+
+    /// The context has stopped: nobody will run what waits, and somebody may wait for it.
+    pub(super) fn stopped(&self, stop: &Stop) {
+        for (me, job) in self.close() {
+            // No lock is held: the closure is dropped.
+            if job.cancel(stop.clone()) {
+                self.ran(me, End::Cancelled, false);
+            }
+            panics::discard(job);
+        }
     }
 
     /// `true` if nothing waits or runs; else registers.
