@@ -131,7 +131,7 @@ pub struct KeyedStats {
     pub refused_keys: u64,
 }
 
-/// Makes a [`Keyed`]. By default up to 10,000 keys, in 32 shards for each core: two threads seldom meet
+/// Makes a [`Keyed`]. By default up to 10,000 keys, in 8 shards for each core: two threads seldom meet
 /// in one then.
 #[must_use = "a builder does nothing until `build`"]
 pub struct KeyedBuilder<Q, L: Limit, S = SeededState> {
@@ -171,9 +171,9 @@ impl<Q: Hash + Eq + Clone, L: Limit, S: BuildHasher + Clone> KeyedBuilder<Q, L, 
         if self.most == 0 {
             return Err(BuildError::new("keyed limit", "max_keys", "is 0: take at least 1"));
         }
-        let shards = self.shards.unwrap_or_else(|| {
-            (32 * thread::available_parallelism()).next_power_of_two().min(1024)
-        });
+        let shards = self
+            .shards
+            .unwrap_or_else(|| (8 * thread::available_parallelism()).next_power_of_two().min(1024));
         if !shards.is_power_of_two() || shards > 1 << 16 {
             let problem = format!("is {shards}: take a power of two up to 65,536");
             return Err(BuildError::new("keyed limit", "shards", problem));
