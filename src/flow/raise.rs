@@ -6,7 +6,7 @@ use super::fault::{Becomes, Fault};
 use super::stage::Halt;
 use crate::context::Canceller;
 use crate::panics::{self, Panicked};
-use crate::sync::{Arc, LeakTrack, Mutex};
+use crate::sync::{Arc, LeakTrack, Mutex, planted};
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
@@ -38,8 +38,9 @@ impl<E: Send + 'static> Verdict<E> {
     /// which is caused by the cancel comes second.
     fn fail(&self, error: FlowError<E>) {
         let why = format!("stage `{}` of the flow failed", error.stage());
-        #[cfg(ironsys_bug = "flow_cancels_before_it_records")]
-        self.cancel.cancel_with(why.clone());
+        if planted("flow_cancels_before_it_records") {
+            self.cancel.cancel_with(why.clone());
+        }
         let late = {
             let mut state = self.state.lock();
             match *state {
