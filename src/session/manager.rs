@@ -78,8 +78,9 @@ impl<S: Session> Manager<S> {
         }
         let stop = core.dropped();
         if !in_time || ctx.is_none() || inside {
-            self.cancel.cancel_with("the manager is to end, and waits no longer");
+            // The orders first: a handler that the cancel wakes is to take no further message.
             core.abort(&stop);
+            self.cancel.cancel_with("the manager is to end, and waits no longer");
         }
         // On a thread of its own it cannot wait for the session that has called it.
         if !inside {

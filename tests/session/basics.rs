@@ -288,6 +288,34 @@ fn a_manager_may_be_dropped_by_one_of_its_sessions() {
 }
 
 #[test]
+fn who_waits_for_room_is_told_that_it_is_over() {
+    both(|builder| {
+        let (ctx, _cancel) = root();
+        let manager = builder.mailbox(1).build().unwrap();
+        let sessions = manager.sessions();
+        let (begun, has_begun) = channel::bounded(1);
+        let wait = run(move |_, cx| {
+            begun.try_send(()).unwrap();
+            cx.context().wait_stopped();
+        });
+        manager.tell(&ctx, &1, wait).unwrap();
+        has_begun.recv(&ctx).unwrap();
+        manager.tell(&ctx, &1, Cmd::Add(1)).unwrap();
+        std::thread::scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| match sessions.tell(&ctx, &1, Cmd::Add(2)) {
+                    Err(TellError::Ended(Cmd::Add(2)) | TellError::Closed(Cmd::Add(2))) => {}
+                    other => panic!("{other:?}"),
+                });
+            }
+            drop(manager);
+        });
+        let ledger = sessions.stats().ledger;
+        assert_eq!((ledger.accepted, ledger.done, ledger.dropped), (2, 1, 1));
+    });
+}
+
+#[test]
 fn a_builder_names_what_is_wrong() {
     patience();
     let field = |builder: ironsys::session::Builder<Counter>| builder.build().unwrap_err().field();
