@@ -234,8 +234,8 @@ pub(crate) fn spin(mut ready: impl FnMut() -> bool) -> bool {
     ready()
 }
 
-/// Another thread has kept the processor for longer than a wake-up takes.
-const LONG_OFFER: std::time::Duration = std::time::Duration::from_micros(500);
+/// More than one other thread has had its turn on the processor meanwhile: a turn is about 3 ms.
+const LONG_OFFER: std::time::Duration = std::time::Duration::from_millis(5);
 /// How many waits then park at once.
 const PARKS: u32 = 100;
 
