@@ -193,6 +193,8 @@ impl Sizer {
     }
 
     fn resize(&mut self, at: Instant, to: usize, why: Why) -> Resize {
+        // Who decides looks at the clock before it has the lock.
+        let at = self.last.back().map_or(at, |last| at.max(last.at));
         let resize = Resize { at, from: self.size, to, why };
         self.size = to;
         if self.last.len() == REMEMBERED {

@@ -2,9 +2,10 @@
 
 use crate::pool::SECOND;
 use crate::{logs, root, until};
+use ironsys::observe::{Task, WaitKind};
 use ironsys::pool::{JobOptions, Order, Pool, Ticket, Why};
 use ironsys::time::VirtualClock;
-use ironsys::{Context, channel};
+use ironsys::{Context, channel, observe};
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -95,6 +96,10 @@ fn a_pool_never_has_more_workers_than_its_most() {
 #[test]
 fn short_jobs_need_few_workers() {
     let (time, ctx, pool) = adaptive("short", 4, 64);
+    let idle = |t: &&Task| {
+        t.name.as_deref().is_some_and(|name| name.starts_with("short-"))
+            && t.waiting.as_ref().is_some_and(|wait| wait.on == WaitKind::Work)
+    };
     // Jobs take 1 ms: with 10 ms patience one worker serves ten of those that wait.
     for _ in 0..100 {
         let (begun, has_begun) = channel::bounded(1);
@@ -107,6 +112,8 @@ fn short_jobs_need_few_workers() {
         time.advance(MS);
         drop(go);
         ticket.unwrap().join(&ctx).unwrap();
+        // A worker looks at the clock once more before it waits for its next job.
+        until(|| observe::tasks().as_slice().iter().filter(idle).count() == 4);
     }
     let mut busy = Busy::new();
     busy.submit(&pool, &ctx, 4);
@@ -115,8 +122,7 @@ fn short_jobs_need_few_workers() {
     time.advance(10 * MS);
     let resize = pool.stats().resizes[0];
     let Why::Wait { service: Some(service), .. } = resize.why else { panic!("{resize}") };
-    // A worker may look at the clock a little late.
-    assert!(service > MS * 9 / 10 && service < MS * 5 / 4, "{service:?}");
+    assert!(service > MS * 9 / 10 && service < MS * 11 / 10, "{service:?}");
     let enough = (service * 55).as_secs_f64() / (10 * MS).as_secs_f64();
     assert_eq!((resize.from, resize.to), (4, enough.ceil() as usize), "{resize}");
     busy.end(&ctx);
