@@ -23,6 +23,7 @@ pub(crate) fn owned(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(2_000_000);
     Ok(Case::new("semaphore_owned", "ns/pair", || ours::semaphore_owned(n))
         .peer("the same in an Arc", versions::PARKING_LOT, Bar::AtMost(1.0), || by_hand_owned(n))
+        .peer(NAME, versions::PARKING_LOT, Bar::AtMost(1.0), || by_hand(n))
         .limit("two compare-and-swaps", || limits::two_cas(n))
         .measure(settings))
 }
