@@ -2,7 +2,7 @@
 
 use super::super::errors::{RateError, TryRateError};
 use super::super::rate::{
-    Entry, Kind, Meter, Queue, RateLimit, Reservation, Seen, Turns, Waiting, take_turn,
+    Entry, Kind, Meter, Queue, RateLimit, Reservation, Seen, Tried, Turns, Waiting, take_turn,
 };
 use super::front::{Keyed, Shared};
 use crate::context::Context;
@@ -106,6 +106,15 @@ where
     }
 }
 
+/// When `n` will fit, if time is all that it takes.
+#[cold]
+fn not_yet<M: Meter>(meter: &M, cell: &M::Cell, t: u64, n: u32) -> Tried {
+    match (meter.too_many(n), meter.due(cell, std::iter::empty(), n)) {
+        (Ok(()), Some(at)) => Tried::NotYet(at.saturating_sub(t).max(1)),
+        _ => Tried::Slow,
+    }
+}
+
 impl<Q, K, S> Keyed<Q, RateLimit<K>, S>
 where
     Q: Hash + Eq + Clone + Send + Sync,
@@ -124,18 +133,27 @@ where
         }
         // Before the lock: who comes late to it is taken to be that much earlier, which is safe.
         let t = self.shared.now();
+        let tried = self.shared.shards.with(key, t, |rule, place| match place.queue {
+            None if rule.meter.pass(&mut place.cell, t, n) => Tried::Granted,
+            None => not_yet(&rule.meter, &place.cell, t, n),
+            Some(_) => Tried::Slow,
+        });
+        match tried {
+            Some(Tried::Granted) => Ok(()),
+            Some(Tried::NotYet(nanos)) => Err(TryRateError::not_yet(nanos)),
+            Some(Tried::Slow) => self.try_slow(key, t, n),
+            None => Err(TryRateError::TooManyKeys),
+        }
+    }
+
+    /// Tries in the order of those who wait, and finds the reason for a refusal.
+    #[cold]
+    fn try_slow(&self, key: &Q, t: u64, n: u32) -> Result<(), TryRateError> {
         let mut wakes = Wakes::default();
         let tried = self.shared.shards.with(key, t, |rule, place| {
-            let meter = &mut rule.meter;
-            if let Some(queue) = &mut place.queue {
-                return queue.try_busy(meter, &mut place.cell, t, n, &mut wakes);
-            }
-            if meter.pass(&mut place.cell, t, n) {
-                return Ok(());
-            }
-            meter.too_many(n).map_err(TryRateError::of)?;
-            let at = meter.due(&place.cell, std::iter::empty(), n).ok_or(TryRateError::NoRefill)?;
-            Err(TryRateError::not_yet(at.saturating_sub(t).max(1)))
+            let mut none = Queue::default();
+            let queue = place.queue.as_deref_mut().unwrap_or(&mut none);
+            queue.try_busy(&mut rule.meter, &mut place.cell, t, n, &mut wakes)
         });
         wakes.wake();
         tried.unwrap_or(Err(TryRateError::TooManyKeys))

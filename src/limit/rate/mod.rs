@@ -34,6 +34,6 @@ pub use spec::{
     SlidingWindow, TokenBucket, Tokens, Windowed,
 };
 
-pub(super) use meter::Meter;
+pub(super) use meter::{Meter, Tried};
 pub(super) use queue::{Counts, Queue};
 pub(super) use turn::{Entry, Seen, Turns, Waiting, take_turn};

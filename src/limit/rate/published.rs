@@ -92,24 +92,27 @@ impl Published {
             }
             let t = now();
             let Some(copy) = self.copy() else { return Tried::Slow };
-            let d = t.saturating_sub(copy.at);
+            // A time before the stretch wraps around, and so is not within it either.
+            let d = t.wrapping_sub(copy.at);
             if d >= copy.near.len {
                 return Tried::Slow;
             }
             let refilled = copy.near.refill(d);
+            let after = copy.base.wrapping_add(refilled).wrapping_add(ask);
             let room = if self.shaper { ask } else { copy.capacity };
             let mut first = true;
             // The plan stays good for each word that is found, as long as it has not changed. So does the
             // time for passing, but not for being refused: it is a little old then.
             while first || self.sequence.load(Ordering::Relaxed) == copy.sequence {
                 let spent = (word >> 1).wrapping_sub(copy.base) & RING;
-                if spent.saturating_sub(refilled) + ask > room {
+                let level = spent.saturating_sub(refilled);
+                if level + ask > room {
                     if first {
-                        return self.not_yet(word, copy, spent, ask, d);
+                        return self.not_yet(word, copy.sequence, ask, t);
                     }
                     break;
                 }
-                let new = copy.base.wrapping_add(spent.max(refilled) + ask) << 1;
+                let new = after.wrapping_add(level) << 1;
                 let orders = (Ordering::AcqRel, Ordering::Acquire);
                 match self.word.0.compare_exchange(word, new, orders.0, orders.1) {
                     Ok(_) => return Tried::Granted,
@@ -122,7 +125,14 @@ impl Published {
 
     /// How long until `ask` fit on top of `spent`; `d` nanoseconds of the stretch are over.
     #[cold]
-    fn not_yet(&self, word: u64, copy: Copied, spent: u64, ask: u64, d: u64) -> Tried {
+    fn not_yet(&self, word: u64, sequence: u64, ask: u64, t: u64) -> Tried {
+        // Copied again: to hand the copy over would cost its eight words on every pass.
+        let copy = match self.copy() {
+            Some(copy) if copy.sequence == sequence => copy,
+            _ => return Tried::Slow,
+        };
+        let d = t.saturating_sub(copy.at);
+        let spent = (word >> 1).wrapping_sub(copy.base) & RING;
         let [step, per, rest] = [0, 1, 2].map(|i| self.fraction[i].load(Ordering::Relaxed));
         // As in `copy`.
         sync::fence(Ordering::Acquire);
