@@ -9,11 +9,11 @@ use crate::sync::{Arc, AtomicUsize, LeakTrack, Mutex, MutexGuard, Ordering, Spin
 use crate::wait::Wakes;
 
 pub(super) struct Shared<T> {
-    /// Guards the whole channel.
-    state: Mutex<State<T>>,
     /// A hint for spinning: what could be received, as of the last critical section. Written under
     /// the lock; whoever reads it looks again under the lock.
     ready: AtomicUsize,
+    /// Guards the whole channel.
+    state: Mutex<State<T>>,
     receiver_spins: SpinPlace,
     sender_spins: SpinPlace,
     pub(super) name: Option<Arc<str>>,
@@ -32,9 +32,12 @@ impl<T> Shared<T> {
         on_drop: Option<OnDrop<T>>,
         name: Option<Arc<str>>,
     ) -> Self {
+        let ranked = matches!(overflow, Overflow::DropLowest(_));
+        let mut state = State::new(capacity, ranked);
+        state.settle();
         Shared {
-            state: Mutex::new(State::new(capacity)),
             ready: AtomicUsize::new(0),
+            state: Mutex::new(state),
             receiver_spins: SpinPlace::default(),
             sender_spins: SpinPlace::default(),
             name,
@@ -57,7 +60,8 @@ impl<T> Shared<T> {
     }
 
     #[inline]
-    fn release(&self, state: MutexGuard<'_, State<T>>) {
+    fn release(&self, mut state: MutexGuard<'_, State<T>>) {
+        state.settle();
         self.ready.store(state.ready(), Ordering::Relaxed);
         drop(state);
     }
@@ -70,15 +74,10 @@ impl<T> Shared<T> {
     /// `before_waiting` a full channel that blocks has not refused the value yet.
     #[inline]
     pub(super) fn try_send(&self, value: T, before_waiting: bool) -> Result<(), TrySendError<T>> {
-        if self.is_ranked() {
-            return self.try_send_slow(value, before_waiting);
-        }
         let mut state = self.state.lock();
-        if !state.has_room() || state.receivers.len() != 0 {
-            drop(state);
-            return self.try_send_slow(value, before_waiting);
+        if state.queue.len() >= state.calm {
+            return self.try_send_slow(state, value, before_waiting);
         }
-        // Room, and nobody to wake: what most sends find.
         state.queue.push_back(value);
         let depth = state.queue.len();
         state.counts.on_sent(depth);
@@ -87,15 +86,25 @@ impl<T> Shared<T> {
     }
 
     #[inline(never)]
-    fn try_send_slow(&self, value: T, before_waiting: bool) -> Result<(), TrySendError<T>> {
-        let rank = self.rank(&value);
-        let put = self.with(|state, wakes| {
-            let put = self.put(state, value, rank, wakes);
-            if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
-                state.counts.rejected += 1;
-            }
-            put
-        });
+    fn try_send_slow<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T>>,
+        value: T,
+        before_waiting: bool,
+    ) -> Result<(), TrySendError<T>> {
+        let mut rank = None;
+        if let Overflow::DropLowest(priority) = &self.overflow {
+            drop(state); // The user's function is not called under the lock.
+            rank = Some(priority(&value));
+            state = self.state.lock();
+        }
+        let mut wakes = Wakes::default();
+        let put = self.put(&mut state, value, rank, &mut wakes);
+        if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
+            state.counts.rejected += 1;
+        }
+        self.release(state);
+        wakes.wake();
         match put {
             Ok(None) => Ok(()),
             Ok(Some(victim)) => {
@@ -106,12 +115,6 @@ impl<T> Shared<T> {
         }
     }
 
-    #[inline]
-    fn is_ranked(&self) -> bool {
-        matches!(self.overflow, Overflow::DropLowest(_))
-    }
-
-    /// The priority of a value under `DropLowest`. The user's code: no lock is held.
     #[inline]
     pub(super) fn rank(&self, value: &T) -> Option<i64> {
         match &self.overflow {
@@ -172,29 +175,29 @@ impl<T> Shared<T> {
     #[inline]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut state = self.state.lock();
-        if state.offers.len() != 0 || !state.ranks.is_empty() {
-            drop(state);
-            return self.try_recv_slow();
+        if state.calm == 0 {
+            return self.try_recv_slow(state);
         }
-        // Nobody to let in: what most receives find.
         match state.queue.pop_front() {
             Some(value) => {
-                state.counts.on_received();
-                self.ready.store(state.ready(), Ordering::Relaxed);
+                self.ready.store(state.queue.len(), Ordering::Relaxed);
                 Ok(value)
             }
-            None if state.is_over() => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
         }
     }
 
     #[inline(never)]
-    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
-        self.with(|state, wakes| match state.pop(None, wakes) {
+    fn try_recv_slow(&self, mut state: MutexGuard<'_, State<T>>) -> Result<T, TryRecvError> {
+        let mut wakes = Wakes::default();
+        let out = match state.pop(None, &mut wakes) {
             Some(value) => Ok(value),
             None if state.is_over() => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
-        })
+        };
+        self.release(state);
+        wakes.wake();
+        out
     }
 
     /// Spins a little until there may be something to receive.
@@ -293,7 +296,8 @@ impl<T> Shared<T> {
             Stats {
                 ledger: Ledger {
                     accepted: counts.sent,
-                    done: counts.received,
+                    // What was sent and is neither dropped nor here has been received.
+                    done: counts.sent - counts.dropped - state.queue.len() as u64,
                     dropped: counts.dropped,
                     in_flight: state.queue.len() as u64,
                     ..Ledger::default()

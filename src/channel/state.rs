@@ -17,6 +17,11 @@ use std::collections::VecDeque;
 
 pub(super) struct State<T> {
     pub(super) queue: VecDeque<T>,
+    /// As `places`, but 0 unless nobody waits, every message counts the same, and both sides are
+    /// there: while there are some, a send or receive is a push or pop, and nothing else. Kept by
+    /// whoever changes any of that, before the lock is released.
+    pub(super) calm: usize,
+    pub(super) counts: Counts,
     /// Beside the queue, for `DropLowest` only.
     pub(super) ranks: VecDeque<i64>,
     pub(super) capacity: usize,
@@ -30,13 +35,15 @@ pub(super) struct State<T> {
     pub(super) closed: bool,
     pub(super) sender_handles: usize,
     pub(super) receiver_handles: usize,
-    pub(super) counts: Counts,
+    ranked: bool,
 }
 
 impl<T> State<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, ranked: bool) -> Self {
         State {
             queue: VecDeque::new(),
+            calm: 0,
+            counts: Counts::default(),
             ranks: VecDeque::new(),
             capacity,
             places: capacity,
@@ -46,7 +53,7 @@ impl<T> State<T> {
             closed: false,
             sender_handles: 1,
             receiver_handles: 1,
-            counts: Counts::default(),
+            ranked,
         }
     }
 
@@ -72,6 +79,13 @@ impl<T> State<T> {
             0 => self.committed,
             capacity => capacity,
         };
+    }
+
+    /// Before the lock is released, unless nothing was done but a push or pop in the calm.
+    pub(super) fn settle(&mut self) {
+        let waits = self.offers.len() != 0 || self.receivers.len() != 0;
+        let calm = !waits && !self.ranked && self.sender_handles != 0;
+        self.calm = if calm { self.places } else { 0 };
     }
 
     /// Puts a value at the end; there is room.
@@ -102,7 +116,6 @@ impl<T> State<T> {
             self.ranks.pop_front();
             self.queue.pop_front()?
         };
-        self.counts.on_received();
         if offers != 0 {
             self.admit(wakes);
         }

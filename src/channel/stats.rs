@@ -39,10 +39,9 @@ pub struct Stats {
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) sent: u64,
-    pub(super) received: u64,
+    pub(super) peak: usize,
     pub(super) dropped: u64,
     pub(super) rejected: u64,
-    pub(super) peak: usize,
     full: Stopwatch,
     empty: Stopwatch,
 }
@@ -55,11 +54,6 @@ impl Counts {
             self.peak = depth;
         }
         self.not_empty();
-    }
-
-    #[inline]
-    pub(super) fn on_received(&mut self) {
-        self.received += 1;
     }
 
     pub(super) fn full(&mut self) {

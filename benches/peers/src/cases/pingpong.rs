@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::thread;
+use std::time::Duration;
 
 use core_affinity::CoreId;
 
@@ -12,6 +13,12 @@ use crate::{allocs, limits, versions};
 
 /// Round trips before the measurement: threads are running, thread-local state is made.
 const WARM_UP: u64 = 200;
+/// And then so many in which both sides really park: what that needs for the first time is made.
+const PARKED: u64 = 5;
+/// From this number on the answer comes late.
+const LATE: u64 = 1 << 63;
+/// Long enough for the other side to park.
+const PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) fn two_cores(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     match cores() {
@@ -91,6 +98,9 @@ fn with_echo<W: Wire, R: Send>(
         s.spawn(move || {
             assert!(core_affinity::set_for_current(far));
             while let Some(value) = W::recv(&ping_rx) {
+                if value >= LATE {
+                    thread::sleep(PAUSE);
+                }
                 W::send(&pong_tx, value + 1);
             }
         });
@@ -101,6 +111,10 @@ fn with_echo<W: Wire, R: Send>(
                 assert_eq!(W::recv(&pong_rx), Some(value + 1));
             };
             (0..WARM_UP).for_each(&mut trip);
+            (LATE..LATE + PARKED).for_each(|value| {
+                thread::sleep(PAUSE);
+                trip(value);
+            });
             measure(&mut trip)
         });
         driver.join().expect("no panic")

@@ -1,6 +1,7 @@
 //! Pools: many jobs that do nothing, and one job at a time.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,9 @@ use crate::harness::{Bar, Case, Row, Settings, ns_each, us_each};
 use crate::tally::Tally;
 use crate::{limits, ours, versions};
 
-/// Our queue; threadpool, rusty_pool and rayon have no bound.
+/// The most jobs that wait. threadpool, rusty_pool and rayon have no bound of their own: the rows with a
+/// bar are of the first two with the cheapest bound one can put around them, a count that the submitter
+/// looks at, and yields while it is reached. The rows without a bound are beside them.
 const QUEUE: usize = 1024;
 
 /// Every job adds its number to it: the least work that still can be checked.
@@ -31,8 +34,16 @@ pub(crate) fn noop_8(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
 fn noop(name: &'static str, workers: usize, settings: &Settings) -> Vec<Row> {
     let n = settings.iterations(1_000_000);
     Case::new(name, "ns/job", || ours::pool_noop(workers, QUEUE, n))
-        .peer("threadpool", versions::THREADPOOL, Bar::AtMost(1.0), || threadpool(workers, n))
-        .peer("rusty_pool", versions::RUSTY_POOL, Bar::AtMost(1.0), || rusty_pool(workers, n))
+        .peer("threadpool, at most 1024 queued", versions::THREADPOOL, Bar::AtMost(1.0), || {
+            threadpool(workers, QUEUE, n)
+        })
+        .peer("rusty_pool, at most 1024 queued", versions::RUSTY_POOL, Bar::AtMost(1.0), || {
+            rusty_pool_bounded(workers, n)
+        })
+        .peer("threadpool, no bound", versions::THREADPOOL, Bar::None, || {
+            threadpool(workers, usize::MAX, n)
+        })
+        .peer("rusty_pool, no bound", versions::RUSTY_POOL, Bar::None, || rusty_pool(workers, n))
         .peer("rayon in_place_scope", versions::RAYON, Bar::None, || rayon(workers, n))
         .peer("threads over crossbeam(1024)", versions::CROSSBEAM_CHANNEL, Bar::None, || {
             threads(workers, n)
@@ -66,10 +77,13 @@ fn tallied(n: u64, work: impl FnOnce()) -> f64 {
     each
 }
 
-fn threadpool(workers: usize, n: u64) -> f64 {
+fn threadpool(workers: usize, most: usize, n: u64) -> f64 {
     let pool = threadpool::ThreadPool::new(workers);
     tallied(n, || {
         for i in 0..n {
+            while pool.queued_count() >= most {
+                thread::yield_now();
+            }
             pool.execute(move || TALLY.add(i));
         }
         pool.join();
@@ -77,11 +91,34 @@ fn threadpool(workers: usize, n: u64) -> f64 {
 }
 
 fn rusty_pool(workers: usize, n: u64) -> f64 {
-    let pool = rusty_pool::ThreadPool::new(workers, workers, Duration::from_secs(60));
-    tallied(n, || {
+    with_rusty_pool(workers, n, |pool| {
         for i in 0..n {
             pool.execute(move || TALLY.add(i));
         }
+    })
+}
+
+/// It does not say how many are queued, so each job counts itself out.
+fn rusty_pool_bounded(workers: usize, n: u64) -> f64 {
+    static QUEUED: AtomicUsize = AtomicUsize::new(0);
+    with_rusty_pool(workers, n, |pool| {
+        for i in 0..n {
+            while QUEUED.load(Ordering::Relaxed) >= QUEUE {
+                thread::yield_now();
+            }
+            QUEUED.fetch_add(1, Ordering::Relaxed);
+            pool.execute(move || {
+                QUEUED.fetch_sub(1, Ordering::Relaxed);
+                TALLY.add(i);
+            });
+        }
+    })
+}
+
+fn with_rusty_pool(workers: usize, n: u64, work: impl FnOnce(&rusty_pool::ThreadPool)) -> f64 {
+    let pool = rusty_pool::ThreadPool::new(workers, workers, Duration::from_secs(60));
+    tallied(n, || {
+        work(&pool);
         pool.shutdown_join();
         // Version 1.0.0 counts a worker as idle until after it has taken a job, so this may return
         // while a job is about to run.
