@@ -24,7 +24,7 @@ use crate::progress::Progress;
 use crate::sample::Sample;
 
 /// Bytes in a buffer; a line that is read whole is shorter.
-pub(crate) const BLOCK: usize = 1 << 20;
+pub(crate) const BLOCK: usize = 1 << 17;
 pub(crate) const TOO_LONG: Reason = "longer than 1 MiB";
 
 #[derive(Debug, Clone)]
@@ -94,7 +94,9 @@ impl Read for Counted<'_> {
 pub(crate) struct Block {
     /// Index of the source.
     pub(crate) source: usize,
-    pub(crate) text: Vec<u8>,
+    /// A whole buffer, of which the first `len` bytes are the block's.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) len: usize,
     /// Bytes of whole lines. What follows them is part of a single line, which is bad.
     pub(crate) whole: usize,
     pub(crate) spoiled: Reason,
@@ -104,6 +106,12 @@ pub(crate) struct Block {
     pub(crate) lines: u64,
     /// And where bad ones start; `u32` because there may be one a byte.
     pub(crate) bad: Vec<u32>,
+}
+
+impl Block {
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
 }
 
 /// Cuts sources into blocks, one after the other.
@@ -135,8 +143,7 @@ impl<'a> Reader<'a> {
 
     /// Waits for a free buffer and reads the next block into it; `None` when all is read.
     pub(crate) fn next(&mut self, ctx: &Context) -> Result<Option<Block>, Stop> {
-        let Ok(mut text) = self.free.recv(ctx) else { return ctx.check().map(|()| None) };
-        text.clear();
+        let Ok(mut buffer) = self.free.recv(ctx) else { return ctx.check().map(|()| None) };
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -147,21 +154,24 @@ impl<'a> Reader<'a> {
                     }
                     Err(error) => {
                         let fault = Some(error.to_string());
-                        return Ok(Some(Block { source, text, fault, ..Block::default() }));
+                        return Ok(Some(Block { source, buffer, fault, ..Block::default() }));
                     }
                 }
             }
         };
-        text.append(&mut open.tail);
-        let room = (BLOCK - text.len()) as u64;
-        let read = open.text.by_ref().take(room).read_to_end(&mut text);
-        let full = text.len() == BLOCK;
+        let mut len = open.tail.len();
+        buffer[..len].copy_from_slice(&open.tail);
+        open.tail.clear();
+        let read = fill(&mut open.text, &mut buffer, &mut len);
+        let full = len == BLOCK;
         if open.skipping {
-            let rest = memchr(b'\n', &text).map(|newline| newline + 1);
+            let rest = memchr(b'\n', &buffer[..len]).map(|newline| newline + 1);
             open.skipping = rest.is_none();
-            text.drain(..rest.unwrap_or(text.len()));
+            let skipped = rest.unwrap_or(len);
+            buffer.copy_within(skipped..len, 0);
+            len -= skipped;
         }
-        let whole = memrchr(b'\n', &text).map_or(0, |newline| newline + 1);
+        let whole = memrchr(b'\n', &buffer[..len]).map_or(0, |newline| newline + 1);
         let mut block = Block { source: open.source, whole, ..Block::default() };
         match read {
             Err(error) => {
@@ -169,18 +179,32 @@ impl<'a> Reader<'a> {
                 block.fault = Some(format!("{what}{error}"));
                 block.spoiled = "cut off where reading failed";
             }
-            Ok(_) if !full => block.whole = text.len(), // all is read
-            Ok(_) => {
-                if whole == 0 && text.len() == BLOCK {
+            Ok(()) if !full => block.whole = len, // all is read
+            Ok(()) => {
+                if whole == 0 && len == BLOCK {
                     block.spoiled = TOO_LONG;
                     open.skipping = true;
                 } else {
-                    open.tail.extend(text.drain(whole..));
+                    open.tail.extend_from_slice(&buffer[whole..len]);
+                    len = whole;
                 }
                 self.open = Some(open);
             }
         }
-        block.text = text;
+        (block.buffer, block.len) = (buffer, len);
         Ok(Some(block))
     }
+}
+
+/// Reads until the buffer is full, or all is read; `len` says how far it is filled.
+fn fill(from: &mut dyn Read, buffer: &mut [u8], len: &mut usize) -> io::Result<()> {
+    while *len < buffer.len() {
+        match from.read(&mut buffer[*len..]) {
+            Ok(0) => break,
+            Ok(n) => *len += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -16,9 +16,10 @@ use std::thread::available_parallelism;
 
 use ironsys::flow::{Flow, FlowError, Par};
 use ironsys::{Context, Stop, channel};
+use memchr::memchr_iter;
 
 use crate::input::{BLOCK, Block, Reader, Source};
-use crate::line::{self, first_line};
+use crate::line;
 use crate::progress::{Progress, say};
 use crate::recorder::{Journal, Recorder};
 use crate::totals::Totals;
@@ -42,10 +43,10 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<(Totals, Journal), Error> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let buffers = 2 * cores + 2;
+    let buffers = 10 * cores + 2;
     let (free, taken) = channel::bounded(buffers);
     for _ in 0..buffers {
-        let _ = free.try_send(Vec::with_capacity(BLOCK)); // there is room for all
+        let _ = free.try_send(vec![0; BLOCK]); // there is room for all
     }
     let mut reader = Reader::new(sources, taken, progress);
     let mut recorder = Recorder::new(sources, bad, progress);
@@ -67,7 +68,7 @@ pub(crate) fn run(
     }
     let recorded = flow.try_for_each(ctx, |block| {
         recorder.record(ctx, &block)?;
-        let _ = free.try_send(block.text); // the reader may have ended
+        let _ = free.try_send(block.buffer); // the reader may have ended
         Ok::<_, Error>(())
     });
     recorded.map_err(FlowError::into_error)?;
@@ -78,14 +79,14 @@ pub(crate) fn run(
 
 /// Counts the lines of a block, and notes the bad ones in it.
 fn parse(block: &mut Block, totals: &mut Totals) {
-    let (text, mut start) = (&block.text, 0);
-    while start < text.len() {
-        let line = first_line(&text[start..]);
-        match line::parse(line) {
+    let (text, mut start) = (&block.buffer[..block.len], 0);
+    let ends = memchr_iter(b'\n', text).chain((!text.ends_with(b"\n")).then_some(text.len()));
+    for end in ends.take_while(|_| !text.is_empty()) {
+        match line::parse(&text[start..end]) {
             Ok(line) if start < block.whole => totals.add(&line),
             _ => block.bad.push(start as u32),
         }
         block.lines += 1;
-        start += line.len() + 1;
+        start = end + 1;
     }
 }

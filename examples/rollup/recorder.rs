@@ -60,9 +60,9 @@ impl<'a> Recorder<'a> {
         let (mut number, mut at) = (tally.lines + 1, 0);
         for start in block.bad.iter().map(|&start| start as usize) {
             ctx.check()?; // there may be a million bad lines in a block
-            number += memchr_iter(b'\n', &block.text[at..start]).count() as u64;
+            number += memchr_iter(b'\n', &block.text()[at..start]).count() as u64;
             at = start;
-            let text = first_line(&block.text[at..]);
+            let text = first_line(&block.text()[at..]);
             let spoiled = (at >= block.whole).then_some(block.spoiled);
             let reason = spoiled.or(line::parse(text).err()).unwrap_or("bad line");
             if reason == TOO_LONG {
