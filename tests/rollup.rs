@@ -305,7 +305,7 @@ fn a_line_too_long_fails_with_its_number_and_memory_stays_bounded() {
     drop(stdin);
     let ran = Ran::from(child.wait_with_output().expect("rollup ends"));
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("(stdin):2: longer than 1 MiB"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("(stdin):2: longer than 256 KiB"), "{}", ran.stderr);
     assert_eq!(ran.json()["all"]["requests"], 2);
 }
 

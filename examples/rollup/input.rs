@@ -24,8 +24,8 @@ use crate::progress::Progress;
 use crate::sample::Sample;
 
 /// Bytes in a buffer; a line that is read whole is shorter.
-pub(crate) const BLOCK: usize = 1 << 17;
-pub(crate) const TOO_LONG: Reason = "longer than 1 MiB";
+pub(crate) const BLOCK: usize = 1 << 18;
+pub(crate) const TOO_LONG: Reason = "longer than 256 KiB";
 
 #[derive(Debug, Clone)]
 pub(crate) enum Source {

@@ -43,7 +43,8 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<(Totals, Journal), Error> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    let buffers = 10 * cores + 2;
+    // So many that the reader can be ahead of workers who finish out of order.
+    let buffers = 5 * cores + 2;
     let (free, taken) = channel::bounded(buffers);
     for _ in 0..buffers {
         let _ = free.try_send(vec![0; BLOCK]); // there is room for all
