@@ -17,43 +17,58 @@ use crate::harness::{Bar, Case, Row, Settings, ns_each};
 use crate::versions;
 
 /// What lies between two threads at most, on every side but olympipe's, which counts in packets.
-const CAPACITY: usize = 256;
+const CAPACITY: usize = 1024;
+/// And in the case that is to show what little room costs.
+const LITTLE: usize = 256;
 
 /// Three trivial stages on a thread each, and a sink on a fourth: the sum of what comes out.
 pub(crate) fn chain(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    chain_of("flow_chain_3_stages", CAPACITY, [Bar::AtMost(0.3), Bar::AtMost(1.0)], settings)
+}
+
+pub(crate) fn chain_with_little_room(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    chain_of("flow_chain_cap256", LITTLE, [Bar::None, Bar::None], settings)
+}
+
+fn chain_of(
+    name: &'static str,
+    capacity: usize,
+    [crossbeam, others]: [Bar; 2],
+    settings: &Settings,
+) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(10_000_000);
     let (ctx, _cancel) = Context::builder().value(ThreadCache::new(8)).build();
-    Ok(Case::new("flow_chain_3_stages", "ns/item", || {
+    Ok(Case::new(name, "ns/item", || {
         checked(n, || {
             Flow::range(0..n)
                 .map(|x| x + 1)
-                .buffer(CAPACITY)
+                .buffer(capacity)
                 .map(|x| x * 3)
-                .buffer(CAPACITY)
+                .buffer(capacity)
                 .map(|x| x ^ 1)
-                .buffer(CAPACITY)
+                .buffer(capacity)
                 .fold(&ctx, 0u64, u64::wrapping_add)
                 .expect("it does not fail")
         })
     })
-    .peer("crossbeam channels", versions::CROSSBEAM_CHANNEL, Bar::AtMost(0.3), || {
-        checked(n, || crossbeam_chain(n))
+    .peer("crossbeam channels", versions::CROSSBEAM_CHANNEL, crossbeam, || {
+        checked(n, || crossbeam_chain(n, capacity))
     })
-    .peer("olympipe-rs", versions::OLYMPIPE_RS, Bar::AtMost(1.0), || {
+    .peer("olympipe-rs", versions::OLYMPIPE_RS, others, || {
         checked(n, || {
             let stages = Pipeline::new(0..n).task(|x| x + 1, 1).task(|x| x * 3, 1);
             sum(stages.task(|x| x ^ 1, 1))
         })
     })
-    .peer("pariter readahead", versions::PARITER, Bar::AtMost(1.0), || {
+    .peer("pariter readahead", versions::PARITER, others, || {
         checked(n, || {
             (0..n)
                 .map(|x| x + 1)
-                .readahead_custom(|o| o.buffer_size(CAPACITY))
+                .readahead_custom(|o| o.buffer_size(capacity))
                 .map(|x| x * 3)
-                .readahead_custom(|o| o.buffer_size(CAPACITY))
+                .readahead_custom(|o| o.buffer_size(capacity))
                 .map(|x| x ^ 1)
-                .readahead_custom(|o| o.buffer_size(CAPACITY))
+                .readahead_custom(|o| o.buffer_size(capacity))
                 .fold(0u64, u64::wrapping_add)
         })
     })
@@ -78,13 +93,13 @@ fn checked(n: u64, f: impl FnOnce() -> u64) -> f64 {
     each
 }
 
-fn crossbeam_chain(n: u64) -> u64 {
+fn crossbeam_chain(n: u64, capacity: usize) -> u64 {
     std::thread::scope(|s| {
-        let (tx, first) = bounded(CAPACITY);
+        let (tx, first) = bounded(capacity);
         s.spawn(move || (0..n).map(|x| x + 1).for_each(|x| tx.send(x).expect("the next is there")));
-        let (tx, second) = bounded(CAPACITY);
+        let (tx, second) = bounded(capacity);
         s.spawn(move || first.iter().for_each(|x| tx.send(x * 3).expect("the next is there")));
-        let (tx, third) = bounded(CAPACITY);
+        let (tx, third) = bounded(capacity);
         s.spawn(move || second.iter().for_each(|x| tx.send(x ^ 1).expect("the next is there")));
         third.iter().fold(0, u64::wrapping_add)
     })

@@ -48,6 +48,7 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("breaker_window", "the same, half of the last 100 calls", resilience::window),
     ("breaker_failures", "the same, with one failing call of 64", resilience::failures),
     ("flow_chain_3_stages", "10 M numbers through three trivial stages on threads", flow::chain),
+    ("flow_chain_cap256", "the same with room for 256 between two", flow::chain_with_little_room),
     ("flow_par_map_2us", "2 us of work an item on two workers, in order", flow::par_map),
     ("flow_one_more_operator", "one more map in a chain on one thread", flow::fused),
     ("retry_ok", "a call that succeeds at once, under a retry", resilience::retry),
