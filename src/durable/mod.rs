@@ -25,13 +25,16 @@
 //! * `consumer`: from a source to workers, and back with the commit;
 //! * `relay`: from the outbox to a broker, at least once;
 //! * `log`: segments, groups, recovery (`README.md` has the bytes and the proof);
-//! * `storage`: what a log needs of a disk.
+//! * `storage`: what a log needs of a disk;
+//! * `store`: the states of sessions, in a file.
 
 mod consumer;
 mod log;
 mod outbox;
 mod relay;
 mod storage;
+#[cfg(not(any(loom, ironsys_loom, shuttle)))]
+mod store;
 
 pub use consumer::{
     Committer, ConsumeError, Consumer, ConsumerBuilder, ConsumerReport, Control, Delivery, Source,
@@ -49,3 +52,5 @@ pub use relay::{
 #[cfg(feature = "testing")]
 pub use storage::{Fault, FaultAt, Memory};
 pub use storage::{Folder, Storage, StorageError, StorageFile};
+#[cfg(not(any(loom, ironsys_loom, shuttle)))]
+pub use store::{DiskStore, DiskStoreError, StoreKey};

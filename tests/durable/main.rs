@@ -9,6 +9,7 @@ mod kill;
 mod outbox;
 mod power;
 mod relay;
+mod store;
 
 use ironsys::durable::{Builder, Memory, Outbox, Reader};
 use ironsys::{Canceller, Context};

@@ -1,0 +1,144 @@
+//! The thread that owns the file.
+
+use super::record;
+use crate::channel::{Receiver, RecvError, Reply};
+use crate::context::Context;
+use crate::panics;
+use crate::session::{Snapshot, StoreError};
+use crate::sync::catch_unwind;
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
+use std::fmt;
+
+const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> =
+    TableDefinition::new("snapshots");
+
+/// Requests that are written with one sync, at most.
+const GROUP: usize = 4096;
+/// Bytes of them, but for the last one.
+const GROUP_BYTES: usize = 8 << 20;
+
+pub(super) type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+pub(super) enum Request<Id> {
+    Save { id: Id, key: Vec<u8>, record: Vec<u8>, done: Done },
+    Load { id: Id, key: Vec<u8>, reply: Reply<Result<Option<Snapshot>, StoreError>> },
+    Len { reply: Reply<Result<u64, String>> },
+}
+
+/// Opens the file, or makes it.
+pub(super) fn open(path: &std::path::Path) -> Result<Database, redb::Error> {
+    let file = Database::create(path)?;
+    let txn = file.begin_write()?;
+    txn.open_table(TABLE)?;
+    txn.commit()?;
+    Ok(file)
+}
+
+/// Serves until the handle is gone and everything in the queue is done.
+pub(super) fn serve<Id: fmt::Debug>(
+    file: &Database,
+    requests: &Receiver<Request<Id>>,
+    ctx: &Context,
+) {
+    let mut group = Vec::new();
+    loop {
+        let first = match requests.recv(ctx) {
+            Ok(first) => first,
+            Err(RecvError::Closed) => return,
+            Err(RecvError::Stopped(_)) => match requests.try_recv() {
+                Ok(first) => first,
+                Err(_) => return,
+            },
+        };
+        let mut bytes = weight(&first);
+        group.push(first);
+        while group.len() < GROUP && bytes < GROUP_BYTES {
+            let Ok(next) = requests.try_recv() else { break };
+            bytes += weight(&next);
+            group.push(next);
+        }
+        perform(file, &mut group);
+    }
+}
+
+fn weight<Id>(request: &Request<Id>) -> usize {
+    match request {
+        Request::Save { record, .. } => record.len(),
+        _ => 0,
+    }
+}
+
+/// What is to be saved first, all in one transaction; then everybody is answered in order.
+fn perform<Id: fmt::Debug>(file: &Database, group: &mut Vec<Request<Id>>) {
+    let saves = group.iter().filter_map(|request| match request {
+        Request::Save { key, record, .. } => Some((&key[..], &record[..])),
+        _ => None,
+    });
+    let saved = contained(|| commit(file, saves));
+    for request in group.drain(..) {
+        match request {
+            Request::Save { id, done, .. } => {
+                let result = saved.as_ref().map_err(|problem| StoreError::Failed {
+                    id: format!("{id:?}"),
+                    problem: problem.clone(),
+                });
+                panics::contain(|| done(result.copied()));
+            }
+            Request::Load { id, key, reply } => drop(reply.send(load(file, &id, &key))),
+            Request::Len { reply } => drop(reply.send(contained(|| len(file)))),
+        }
+    }
+}
+
+fn commit<'a>(
+    file: &Database,
+    saves: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(), redb::Error> {
+    let mut saves = saves.peekable();
+    if saves.peek().is_none() {
+        return Ok(());
+    }
+    let mut txn = file.begin_write()?;
+    // So that a file that was not closed opens at once, whatever its size.
+    txn.set_quick_repair(true);
+    let mut table = txn.open_table(TABLE)?;
+    for (key, record) in saves {
+        table.insert(key, record)?;
+    }
+    drop(table);
+    Ok(txn.commit()?)
+}
+
+fn load<Id: fmt::Debug>(
+    file: &Database,
+    id: &Id,
+    key: &[u8],
+) -> Result<Option<Snapshot>, StoreError> {
+    let found = contained(|| {
+        let table = file.begin_read()?.open_table(TABLE)?;
+        Ok(table.get(key)?.map(|record| record::decode(key, record.value())))
+    });
+    let id = || format!("{id:?}");
+    match found {
+        Ok(Some(Ok(snapshot))) => Ok(Some(snapshot)),
+        Ok(Some(Err(problem))) => Err(StoreError::Corrupt { id: id(), problem }),
+        Ok(None) => Ok(None),
+        Err(problem) => Err(StoreError::Failed { id: id(), problem }),
+    }
+}
+
+fn len(file: &Database) -> Result<u64, redb::Error> {
+    Ok(file.begin_read()?.open_table(TABLE)?.len()?)
+}
+
+/// What went wrong in words. redb may panic on a file that somebody damaged; that is no reason to die.
+pub(super) fn contained<R>(f: impl FnOnce() -> Result<R, redb::Error>) -> Result<R, String> {
+    match catch_unwind(f) {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(payload) => {
+            let text = panics::message(&*payload).to_string();
+            panics::discard(payload);
+            Err(format!("the store's file is damaged: {text}"))
+        }
+    }
+}
