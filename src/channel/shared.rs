@@ -92,19 +92,20 @@ impl<T> Shared<T> {
         value: T,
         before_waiting: bool,
     ) -> Result<(), TrySendError<T>> {
-        let mut rank = None;
-        if let Overflow::DropLowest(priority) = &self.overflow {
+        let put = if let Overflow::DropLowest(priority) = &self.overflow {
             drop(state); // The user's function is not called under the lock.
-            rank = Some(priority(&value));
-            state = self.state.lock();
-        }
-        let mut wakes = Wakes::default();
-        let put = self.put(&mut state, value, rank, &mut wakes);
-        if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
-            state.counts.rejected += 1;
-        }
-        self.release(state);
-        wakes.wake();
+            let rank = Some(priority(&value));
+            self.with(|state, wakes| self.put(state, value, rank, wakes))
+        } else {
+            let mut wakes = Wakes::default();
+            let put = self.put(&mut state, value, None, &mut wakes);
+            if matches!(put, Err(TrySendError::Full(_))) && !(before_waiting && self.blocks()) {
+                state.counts.rejected += 1;
+            }
+            self.release(state);
+            wakes.wake();
+            put
+        };
         match put {
             Ok(None) => Ok(()),
             Ok(Some(victim)) => {
