@@ -81,8 +81,8 @@ pub(crate) fn run(
 /// Counts the lines of a block, and notes the bad ones in it.
 fn parse(block: &mut Block, totals: &mut Totals) {
     let (text, mut start) = (&block.buffer[..block.len], 0);
-    let ends = memchr_iter(b'\n', text).chain((!text.ends_with(b"\n")).then_some(text.len()));
-    for end in ends.take_while(|_| !text.is_empty()) {
+    let cut_off = !text.is_empty() && !text.ends_with(b"\n");
+    for end in memchr_iter(b'\n', text).chain(cut_off.then_some(text.len())) {
         match line::parse(&text[start..end]) {
             Ok(line) if start < block.whole => totals.add(&line),
             _ => block.bad.push(start as u32),

@@ -116,6 +116,7 @@ impl<T> Shared<T> {
         }
     }
 
+    /// The priority of a value under `DropLowest`. The user's code: no lock is held.
     #[inline]
     pub(super) fn rank(&self, value: &T) -> Option<i64> {
         match &self.overflow {

@@ -12,6 +12,13 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+/// The example, which is built with the tests.
+fn collab() -> PathBuf {
+    let test = std::env::current_exe().expect("path of this test");
+    let profile = test.ancestors().nth(2).expect("target/profile");
+    profile.join("examples/collab")
+}
+
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
@@ -126,25 +133,56 @@ fn a_second_store_on_the_file_is_refused() {
 }
 
 #[test]
-fn a_file_that_was_cut_or_overwritten_never_panics() {
+fn a_flipped_bit_is_an_error_that_names_the_session() {
+    const STATE: &[u8] = b"a state that stands nowhere else in the file";
     let (ctx, _cancel) = root();
     let dir = folder();
     let path = dir.path().join("states");
     let store = DiskStore::<u64>::open(&path).expect("it opens");
+    store.save(&ctx, &7, &Snapshot::new(1, STATE)).expect("there is room");
+    store.save(&ctx, &8, &Snapshot::new(1, "whole")).expect("there is room");
+    drop(store);
+    let mut bytes = fs::read(&path).expect("it is there");
+    let places: Vec<usize> =
+        (0..bytes.len() - STATE.len()).filter(|at| bytes[*at..].starts_with(STATE)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| bytes[at + 20] ^= 4);
+    fs::write(&path, bytes).expect("it is written");
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    let error = store.load(&ctx, &7).expect_err("it does not verify");
+    assert!(matches!(&error, StoreError::Corrupt { id, .. } if id == "7"), "{error}");
+    assert_eq!(store.load(&ctx, &8), Ok(Some(Snapshot::new(1, "whole"))));
+}
+
+#[test]
+fn a_file_that_was_cut_or_overwritten_gives_errors_or_what_was_saved() {
+    let (ctx, _cancel) = root();
+    let dir = folder();
+    let path = dir.path().join("states");
+    let saved = Snapshot::new(1, vec![b's'; 500]);
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
     for id in 0..200 {
-        store.save(&ctx, &id, &Snapshot::new(1, vec![b's'; 500])).expect("there is room");
+        store.save_then(&ctx, &id, &saved, drop).expect("there is room");
     }
     drop(store);
     let whole = fs::read(&path).expect("it is there");
-    for at in (0..8).map(|n| whole.len() / 8 * n) {
+    let part = |n| whole.len() / 8 * n;
+    let overwritten = (0..8).map(|n| {
         let mut bytes = whole.clone();
-        bytes[at..][..512].fill(0xa5);
+        bytes[part(n)..][..512].fill(0xa5);
+        bytes
+    });
+    let cut = (0..8).map(|n| whole[..part(n)].to_vec());
+    for bytes in std::iter::once(whole.clone()).chain(overwritten).chain(cut) {
+        let is_whole = bytes == whole;
         fs::write(&path, bytes).expect("it is written");
-        let Ok(store) = DiskStore::<u64>::open(&path) else { continue };
+        let store = DiskStore::<u64>::open(&path);
+        assert!(store.is_ok() || !is_whole);
+        let Ok(store) = store else { continue };
         for id in 0..200 {
-            // What comes back is what was saved, or an error.
-            if let Ok(Some(snapshot)) = store.load(&ctx, &id) {
-                assert!(snapshot == Snapshot::new(1, vec![b's'; 500]));
+            match store.load(&ctx, &id) {
+                Ok(Some(found)) => assert!(found == saved),
+                other => assert!(!is_whole, "{other:?}"),
             }
         }
     }
@@ -152,9 +190,7 @@ fn a_file_that_was_cut_or_overwritten_never_panics() {
 
 #[test]
 fn a_board_keeps_what_it_answered_when_the_process_is_killed() {
-    let test = std::env::current_exe().expect("path of this test");
-    let profile: PathBuf = test.ancestors().nth(2).expect("target/profile").into();
-    let program = profile.join("examples/collab");
+    let program = collab();
     let dir = folder();
     let boards = dir.path().join("boards");
     let answers = dir.path().join("answers");
@@ -187,4 +223,27 @@ fn a_board_keeps_what_it_answered_when_the_process_is_killed() {
     let found =
         Command::new(&program).arg("--check").arg(&answers).arg("--dir").arg(&boards).output();
     assert_eq!(found.expect("it runs").status.code(), Some(1));
+}
+
+#[test]
+fn ctrl_c_ends_it_with_130_and_everything_saved() {
+    let dir = folder();
+    let mut child = Command::new(collab())
+        .args(["--say", "--seconds", "60", "--boards", "50", "--people", "4", "--dir"])
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the example is built with the tests");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut said: Vec<_> = lines.by_ref().take(20).map(|line| line.expect("text")).collect();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    said.extend(lines.map_while(Result::ok));
+    assert_eq!(child.wait().expect("it has ended").code(), Some(130));
+    let answers = dir.path().join("answers");
+    fs::write(&answers, said.join("\n") + "\n").expect("it is written");
+    let mut check = Command::new(collab());
+    check.arg("--check").arg(&answers).arg("--dir").arg(dir.path());
+    assert!(check.output().expect("it runs").status.success());
 }

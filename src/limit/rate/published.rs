@@ -92,7 +92,8 @@ impl Published {
             }
             let t = now();
             let Some(copy) = self.copy() else { return Tried::Slow };
-            // A time before the stretch wraps around, and so is not within it either.
+            // A time before the stretch wraps around, and so is not within it either; but for a rate of
+            // zero, which has one endless stretch, and brings nothing whatever the time.
             let d = t.wrapping_sub(copy.at);
             if d >= copy.near.len {
                 return Tried::Slow;
@@ -123,7 +124,7 @@ impl Published {
         }
     }
 
-    /// How long until `ask` fit on top of `spent`; `d` nanoseconds of the stretch are over.
+    /// How long after `t` until `ask` fit on top of what `word` says was spent.
     #[cold]
     fn not_yet(&self, word: u64, sequence: u64, ask: u64, t: u64) -> Tried {
         // Copied again: to hand the copy over would cost its eight words on every pass.

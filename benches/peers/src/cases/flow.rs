@@ -23,17 +23,16 @@ const LITTLE: usize = 256;
 
 /// Three trivial stages on a thread each, and a sink on a fourth: the sum of what comes out.
 pub(crate) fn chain(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
-    chain_of("flow_chain_3_stages", CAPACITY, [Bar::AtMost(0.3), Bar::AtMost(1.0)], settings)
+    chain_of("flow_chain_3_stages", CAPACITY, settings)
 }
 
 pub(crate) fn chain_with_little_room(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
-    chain_of("flow_chain_cap256", LITTLE, [Bar::None, Bar::None], settings)
+    chain_of("flow_chain_cap256", LITTLE, settings)
 }
 
 fn chain_of(
     name: &'static str,
     capacity: usize,
-    [crossbeam, others]: [Bar; 2],
     settings: &Settings,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(10_000_000);
@@ -51,16 +50,16 @@ fn chain_of(
                 .expect("it does not fail")
         })
     })
-    .peer("crossbeam channels", versions::CROSSBEAM_CHANNEL, crossbeam, || {
+    .peer("crossbeam channels", versions::CROSSBEAM_CHANNEL, Bar::AtMost(0.3), || {
         checked(n, || crossbeam_chain(n, capacity))
     })
-    .peer("olympipe-rs", versions::OLYMPIPE_RS, others, || {
+    .peer("olympipe-rs", versions::OLYMPIPE_RS, Bar::AtMost(1.0), || {
         checked(n, || {
             let stages = Pipeline::new(0..n).task(|x| x + 1, 1).task(|x| x * 3, 1);
             sum(stages.task(|x| x ^ 1, 1))
         })
     })
-    .peer("pariter readahead", versions::PARITER, others, || {
+    .peer("pariter readahead", versions::PARITER, Bar::AtMost(1.0), || {
         checked(n, || {
             (0..n)
                 .map(|x| x + 1)
