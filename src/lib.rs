@@ -32,7 +32,8 @@
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
-//! | to see what every thread waits for | [`observe::tasks`] |
+//! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
+//! | numbers for Prometheus, how long things take | [`export::Scrape`], [`export::Histogram`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
 //!
 //! # Example
@@ -84,7 +85,8 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `full` all of it.
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`,
+//! `metrics` what [`export`] has for the `metrics` facade, `full` all of it.
 //!
 //! # What it is not
 //!
@@ -123,6 +125,8 @@ pub mod resilience;
 #[cfg(feature = "durable")]
 pub mod durable;
 pub mod session;
+
+pub mod export;
 
 #[cfg(feature = "testing")]
 pub mod testing;
