@@ -192,7 +192,7 @@ impl Default for WaitProfile {
 
 impl fmt::Debug for WaitProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitProfile").field("looks", &self.0.seen.lock().looks).finish()
+        f.write_str("WaitProfile")
     }
 }
 

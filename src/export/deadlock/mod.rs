@@ -15,7 +15,7 @@
 //!
 //! Who waits for something unknown is taken to go on some day: nobody is accused without proof. And as
 //! a look at many threads takes time, a deadlock is one that two looks have found with nobody having
-//! moved in between.
+//! moved in between. A wait with a deadline counts like any other: it ends some day, as an error.
 //!
 //! * `graph`: the waits, and the knots in them;
 //! * `finder`: two looks;

@@ -155,10 +155,6 @@ impl State {
 
 impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.0.state.lock();
-        f.debug_struct("Tracer")
-            .field("bars", &state.bars.len())
-            .field("dropped", &state.dropped)
-            .finish_non_exhaustive()
+        f.debug_struct("Tracer").field("capacity", &self.0.capacity).finish_non_exhaustive()
     }
 }
