@@ -110,6 +110,12 @@ impl Relay {
     pub fn stats(&self) -> RelayStats {
         *self.stats.get()
     }
+
+    /// Returns a handle on its counts that does not keep it at work.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher<RelayStats> {
+        self.stats.clone()
+    }
 }
 
 /// An error that ended the relay is one of the part; events that were not sent are in the outbox.
