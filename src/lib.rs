@@ -33,7 +33,8 @@
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
-//! | to see what every thread waits for | [`observe::tasks`] |
+//! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
+//! | numbers for Prometheus, how long things take | [`export::Scrape`], [`export::Histogram`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
 //!
 //! # Example
@@ -86,7 +87,8 @@
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
 //! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`,
-//! `signals` lets a [`service`] end at Ctrl-C, `full` all of it.
+//! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
+//! facade, `full` all of it.
 //!
 //! # What it is not
 //!
@@ -127,6 +129,8 @@ pub mod session;
 
 #[cfg(feature = "durable")]
 pub mod durable;
+
+pub mod export;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ironsys::BuildError;
 use ironsys::channel::Watcher;
 use ironsys::durable::{Outbox, RelayStats};
+use ironsys::export::Histogram;
 use ironsys::limit::{Admission, Keyed, Rate, TokenBucket};
 use ironsys::service::Health;
 use ironsys::session::Sessions;
@@ -71,7 +72,10 @@ pub(crate) struct Meters {
     pub(crate) failed: AtomicU64,
     /// Changes of carts that were answered with yes.
     pub(crate) changes: AtomicU64,
+    /// Of the last seconds, for the page.
     pub(crate) latency: crate::latency::Recent,
+    /// Of all time, for Prometheus.
+    pub(crate) took: Histogram,
 }
 
 impl Meters {
@@ -85,6 +89,7 @@ impl Meters {
         kind.fetch_add(1, Relaxed);
         if status < 400 {
             self.latency.add(took);
+            self.took.record(took);
         }
     }
 }

@@ -8,18 +8,24 @@
 //! * `thread`: one thread's stack of tasks;
 //! * `tree`: the snapshot, and how it prints;
 //! * `counter`: counts that cost next to nothing to add to;
+//! * `buckets`, `histogram`: how long things take, likewise;
 //! * `ledger`: what came in equals what went out and what is left.
 
+mod buckets;
 mod counter;
+mod histogram;
 mod ledger;
 mod registry;
 mod thread;
 mod tree;
 
 pub use crate::wait::WaitKind;
+pub use histogram::{Histogram, HistogramSnapshot};
 pub use ledger::Ledger;
 pub use registry::{Registry, tasks};
 pub use tree::{Task, TaskKind, Tasks, Waiting};
 
+pub(crate) use buckets::{BUCKETS, bucket};
 pub(crate) use counter::Counter;
+pub(crate) use histogram::quantile;
 pub(crate) use thread::{Mark, TaskId, begin, current};

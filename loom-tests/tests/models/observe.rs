@@ -1,9 +1,11 @@
 //! Looking at the task tree while it changes.
 
-use crate::{Oops, model};
-use ironsys::observe::Registry;
+use crate::{Oops, join, model, spawn};
+use ironsys::observe::{Histogram, Registry};
 use ironsys::pool::{JobOptions, Pool};
+use ironsys::sync::Arc;
 use ironsys::{Context, channel, scope};
+use std::time::Duration;
 
 /// A snapshot sees each task whole or not at all, and what it waits for.
 #[test]
@@ -41,5 +43,22 @@ fn snapshot_vs_next_job() {
         assert!(tasks.len() <= 2, "a worker and its job: {tasks}");
         assert_eq!(pool.drain(&ctx).done, 2);
         assert!(registry.tasks().is_empty());
+    });
+}
+
+/// A record is in the next snapshot, whole; one under way may be missed.
+#[test]
+fn histogram() {
+    model("observe::histogram", || {
+        let latency = Arc::new(Histogram::new());
+        let other = {
+            let latency = latency.clone();
+            spawn(move || latency.record(Duration::from_nanos(1)))
+        };
+        latency.record(Duration::from_nanos(2));
+        assert!((1..=2).contains(&latency.snapshot().count()));
+        join(other);
+        let seen = latency.snapshot();
+        assert_eq!((seen.count(), seen.sum()), (2, Duration::from_nanos(3)));
     });
 }

@@ -1,5 +1,6 @@
 //! How long calls take lately: a histogram that forgets.
 
+use crate::observe::{BUCKETS, bucket, quantile};
 use std::time::{Duration, Instant};
 
 /// Latencies in buckets of an eighth of a power of two, so that a quantile is at most an eighth too
@@ -64,50 +65,7 @@ impl Latencies {
         if count < least.max(1) {
             return None;
         }
-        let wanted = ((count as f64 * q).ceil() as u64).max(1);
-        let mut seen = 0;
-        (0..BUCKETS).find_map(|i| {
-            seen += self.halves.iter().map(|half| u64::from(half.buckets[i])).sum::<u64>();
-            (seen >= wanted).then(|| upper(i))
-        })
-    }
-}
-
-/// The bucket of a latency: 8 for each power of two of nanoseconds, exact below 8.
-fn bucket(took: Duration) -> usize {
-    let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-    if nanos < 8 {
-        return nanos as usize;
-    }
-    let power = 63 - nanos.leading_zeros();
-    let eighth = (nanos >> (power - 3)) & 7;
-    ((power - 2) * 8) as usize + eighth as usize
-}
-
-/// The longest latency of a bucket.
-fn upper(bucket: usize) -> Duration {
-    if bucket < 8 {
-        return Duration::from_nanos(bucket as u64);
-    }
-    let (power, eighth) = ((bucket / 8 + 2) as u32, (bucket % 8) as u128);
-    let first = (8 + eighth) << (power - 3);
-    let last = first + (1 << (power - 3)) - 1;
-    Duration::from_nanos(u64::try_from(last).unwrap_or(u64::MAX))
-}
-
-const BUCKETS: usize = 62 * 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_holds_what_it_says() {
-        for nanos in (0..5000).chain([u64::MAX - 1, u64::MAX, 1 << 40, (1 << 40) - 1]) {
-            let i = bucket(Duration::from_nanos(nanos));
-            let most = upper(i).as_nanos() as u64;
-            assert!(i < BUCKETS && nanos <= most && most - nanos <= nanos / 8, "{nanos} {most}");
-            assert!(i == 0 || upper(i - 1).as_nanos() < u128::from(nanos));
-        }
+        let count = |i: usize| self.halves.iter().map(|half| u64::from(half.buckets[i])).sum();
+        quantile(q, BUCKETS, count)
     }
 }
