@@ -25,6 +25,8 @@ pub(super) struct Connection<'a> {
     peer: IpAddr,
     limits: &'a Limits,
     stats: &'a ServerStats,
+    /// Where a read puts what has come.
+    chunk: Box<[u8]>,
     /// What has been read and not been answered.
     buf: Vec<u8>,
     /// Answers that have not been sent.
@@ -61,12 +63,15 @@ impl<'a> Connection<'a> {
         stream.set_read_timeout(Some(limits.idle))?;
         stream.set_write_timeout(Some(limits.request))?;
         let socket = Arc::new(Socket { stream, idle: AtomicBool::new(true) });
-        let (buf, out) = (Vec::with_capacity(CHUNK), Vec::with_capacity(1024));
+        let (chunk, buf, out) = (vec![0; CHUNK].into(), Vec::new(), Vec::with_capacity(1024));
         let (date, patience) = (Date::default(), limits.idle);
-        Ok(Connection { socket, peer, limits, stats, buf, out, date, begun: None, patience })
+        Ok(Connection { socket, chunk, peer, limits, stats, buf, out, date, begun: None, patience })
     }
 
     pub(super) fn run<H: Handler>(mut self, ctx: &Context, intake: &Context, handler: &H) {
+        // Below it the requests get their deadlines: in a context that no other connection uses, they do
+        // not meet in its lock.
+        let (ctx, _cancel) = &ctx.with_cancel();
         let socket = self.socket.clone();
         let _ends = ctx.on_stop(move |_| drop(socket.stream.shutdown(Shutdown::Both)));
         let socket = self.socket.clone();
@@ -193,10 +198,8 @@ impl<'a> Connection<'a> {
             }
             self.be_patient(left)?;
         }
-        let len = self.buf.len();
-        self.buf.resize(len + CHUNK, 0);
-        let read = (&self.socket.stream).read(&mut self.buf[len..]);
-        self.buf.truncate(len + *read.as_ref().unwrap_or(&0));
+        let read = (&self.socket.stream).read(&mut self.chunk);
+        self.buf.extend_from_slice(&self.chunk[..*read.as_ref().unwrap_or(&0)]);
         if idle {
             self.socket.idle.store(false, Ordering::SeqCst);
         }
@@ -251,8 +254,9 @@ impl<'a> Connection<'a> {
             }
         }
         self.out.clear();
-        // One large answer does not make it large for good.
+        // What was large once does not stay so.
         self.out.shrink_to(GATHER);
+        self.buf.shrink_to(GATHER);
         Ok(())
     }
 
