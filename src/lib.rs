@@ -34,6 +34,7 @@
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
+//! | to be told of threads that wait for each other | [`export::DeadlockWatch`] |
 //! | numbers for Prometheus, how long things take | [`export::Scrape`], [`export::Histogram`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
 //!

@@ -7,7 +7,7 @@
 use super::errors::TryRecvError;
 use crate::context::{Context, Op, Stop};
 use crate::sync::{Arc, LeakTrack, Mutex};
-use crate::wait::{Site, WaitKind, Waiter};
+use crate::wait::{On, Site, WaitKind, Waiter};
 use std::fmt;
 
 /// Makes the two ends of a single answer: [`Reply`] goes with the question, [`Answer`] stays with
@@ -189,6 +189,19 @@ impl<T> Answer<T> {
     pub fn recv(&mut self, ctx: &Context) -> Result<T, AnswerError> {
         ctx.check()?;
         ctx.block(Site::new(WaitKind::Recv, None), &mut Recv { shared: &self.shared })?
+    }
+
+    /// The same, for an answer that whoever is at work for the thing with this key will give.
+    #[track_caller]
+    pub(crate) fn recv_from(
+        &mut self,
+        ctx: &Context,
+        name: &Arc<str>,
+        key: usize,
+    ) -> Result<T, AnswerError> {
+        ctx.check()?;
+        let site = Site::new(WaitKind::Recv, Some(name.clone()));
+        ctx.block(site.on(On::Thing(key)), &mut Recv { shared: &self.shared })?
     }
 
     /// Spins a little until the reply is gone, sent or dropped. A hint: look under the lock.

@@ -41,7 +41,7 @@ pub use admission::{
 };
 pub use errors::{AcquireError, RateError, TryAcquireError, TryRateError};
 pub use keyed::{Keyed, KeyedBuilder, KeyedStats, Limit, SeededState, TooManyKeys};
-pub use permit::{Held, Permit};
+pub use permit::{Held, Permit, Watched};
 pub use rate::{
     DebtBucket, Gcra, LeakyBucket, LeakyShaper, Rate, RateLimit, RateLimitBuilder, RateStats,
     Reservation, SlidingWindow, TokenBucket,

@@ -1,6 +1,7 @@
 //! Permits that are out, and come back when their guard is dropped.
 
 use super::shared::Shared;
+use crate::observe::Recorded;
 use crate::sync::Arc;
 use std::fmt;
 
@@ -114,5 +115,47 @@ impl Drop for Held<'_> {
 impl fmt::Debug for Held<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
+
+// ===== impl Watched =====
+
+/// Permits of a semaphore of which it is on record who has them, given back when this is dropped. Made by
+/// [`Semaphore::hold_watched`](super::Semaphore::hold_watched).
+///
+/// It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// # use ironsys::limit::Watched;
+/// fn send<T: Send>(_: T) {}
+/// fn elsewhere(permits: Watched<'_>) {
+///     send(permits);
+/// }
+/// ```
+#[must_use = "the permits are given back when this is dropped"]
+pub struct Watched<'a> {
+    /// Dropped first: permits that nobody has on record make nobody suspect.
+    _recorded: Recorded,
+    held: Held<'a>,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn new(recorded: Recorded, held: Held<'a>) -> Self {
+        Watched { _recorded: recorded, held }
+    }
+
+    /// Returns how many permits it holds.
+    #[must_use]
+    pub fn permits(&self) -> usize {
+        self.held.permits()
+    }
+
+    /// Gives the permits back, as dropping does.
+    pub fn release(self) {}
+}
+
+impl fmt::Debug for Watched<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("permits", &self.permits()).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use super::errors::{AcquireError, TryAcquireError};
 use super::line::{BUSY, Line, less, more};
 use crate::context::Op;
 use crate::sync::{Arc, AtomicU64, LeakTrack, Mutex, Ordering, planted};
-use crate::wait::{Waiter, Wakes};
+use crate::wait::{Lends, Waiter, Wakes, key};
 
 pub(super) struct Shared {
     /// What is free, for those who need no line; or [`BUSY`]: ask the line. See [`Line::word`].
@@ -72,6 +72,16 @@ impl Shared {
         drop(line);
         wakes.wake();
         out
+    }
+}
+
+impl Lends for Shared {
+    fn out(&self) -> usize {
+        self.with(|line, _| line.in_use)
+    }
+
+    fn key(&self) -> usize {
+        key(self)
     }
 }
 

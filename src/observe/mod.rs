@@ -28,4 +28,6 @@ pub use tree::{Task, TaskKind, Tasks, Waiting};
 pub(crate) use buckets::{BUCKETS, bucket};
 pub(crate) use counter::Counter;
 pub(crate) use histogram::quantile;
-pub(crate) use thread::{Mark, TaskId, begin, current};
+pub(crate) use thread::{
+    DAEMON, Mark, Recorded, TaskId, ThreadView, begin, begin_for, current, hold,
+};

@@ -1,6 +1,6 @@
 //! The threads that work for scopes and pools.
 
-use super::thread::Thread;
+use super::thread::{Thread, ThreadView};
 use super::tree::Tasks;
 use crate::sync::{Arc, LeakTrack, Mutex, Weak, next_number, process_wide};
 use std::fmt;
@@ -47,6 +47,13 @@ impl Registry {
     pub fn tasks(&self) -> Tasks {
         let threads: Vec<_> = self.0.threads.lock().iter().filter_map(Weak::upgrade).collect();
         Tasks::new(threads.iter().flat_map(|thread| thread.snapshot(self.id())).collect())
+    }
+
+    /// The threads that work under it, with what each waits for and has.
+    pub(crate) fn threads(&self) -> Vec<ThreadView> {
+        let threads: Vec<_> = self.0.threads.lock().iter().filter_map(Weak::upgrade).collect();
+        let views = threads.iter().map(|thread| thread.view(self.id()));
+        views.filter(|view| !view.tasks.is_empty()).collect()
     }
 
     pub(crate) fn of_process() -> Option<&'static Registry> {

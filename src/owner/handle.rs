@@ -11,6 +11,7 @@ use crate::observe::Ledger;
 use crate::panics::{self, Panicked};
 use crate::sync::Arc;
 use crate::threads::{Owned, is_current};
+use crate::wait::key;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
@@ -154,7 +155,8 @@ impl<T> Owner<T> {
         }));
         let sent = self.caller.tx.send(ctx, last).map_err(|e| e.stop().cloned());
         let out = sent.and_then(|()| {
-            answer.recv(ctx).map_err(|e| match e {
+            let counts = key(&*self.caller.counts);
+            answer.recv_from(ctx, &self.caller.name, counts).map_err(|e| match e {
                 AnswerError::Stopped(stop) => Some(stop),
                 AnswerError::Dropped => None,
             })
@@ -249,7 +251,7 @@ impl<T: 'static> Caller<T> {
                 _ => CallError::Closed(call),
             });
         }
-        let out: Result<R, Panicked> = match answer.recv(ctx) {
+        let out: Result<R, Panicked> = match answer.recv_from(ctx, &self.name, key(&*self.counts)) {
             Ok(out) => out,
             Err(AnswerError::Dropped) => return Err(CallError::Closed(not_begun(&cell))),
             Err(AnswerError::Stopped(stop)) => match (cell.take(), answer.try_recv()) {

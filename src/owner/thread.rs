@@ -6,6 +6,7 @@ use crate::channel::Receiver;
 use crate::context::Context;
 use crate::panics;
 use crate::sync::{Arc, Mutex, catch_unwind};
+use crate::wait::{key, serve};
 
 /// Guards what the thread has counted.
 #[derive(Default)]
@@ -36,6 +37,7 @@ impl<T> Thread<T> {
     /// Makes the value and runs calls on it, until the owner is closed and the queue empty, or `ctx`
     /// stops, or a call panics and the value is not to be kept.
     pub(super) fn run(self, ctx: &Context, init: impl FnOnce(&Context) -> T) {
+        let _served = serve(key(&*self.counts));
         let mut value = match catch_unwind(|| init(ctx)) {
             Ok(value) => value,
             Err(payload) => {

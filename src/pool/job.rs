@@ -6,7 +6,7 @@ use crate::context::{Context, Stop};
 use crate::observe::{Mark, TaskId, TaskKind};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind};
-use crate::wait::{Place, WaitQueue, Waiter, Wakes};
+use crate::wait::{Place, WaitQueue, Waiter, Wakes, key};
 use std::panic::Location;
 
 /// A job and its result: one allocation, shared by the queue and the ticket.
@@ -116,7 +116,7 @@ where
             self.finish(Err(JoinError::Cancelled(stop)));
             return End::Cancelled;
         }
-        mark.set(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker);
+        mark.set(ctx.registry(), TaskKind::Job, self.name.clone(), self.at, worker, key(self));
         let result = catch_unwind(|| work(ctx));
         match result {
             Ok(value) => {

@@ -5,7 +5,7 @@ use super::job::Await;
 use super::worker;
 use crate::context::{Context, Op, Stop};
 use crate::sync::Arc;
-use crate::wait::{Place, Site, WaitKind, Waiter};
+use crate::wait::{On, Place, Site, WaitKind, Waiter, key};
 use std::fmt;
 
 /// A job that was accepted. Dropping the ticket leaves the job to the pool.
@@ -49,7 +49,8 @@ impl<R: Send + 'static> Ticket<R> {
             helper.run_early(&*self.job);
         }
         let mut op = Join { job: &*self.job, place: Place::default() };
-        ctx.block(Site::new(WaitKind::Join, self.job.shared_name()), &mut op)
+        let site = Site::new(WaitKind::Join, self.job.shared_name());
+        ctx.block(site.on(On::Thing(key(&*self.job))), &mut op)
     }
 
     /// Returns whether [`join`](Self::join) would not wait.

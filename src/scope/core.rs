@@ -9,7 +9,7 @@ use crate::sync::{
     Arc, AtomicBool, LeakTrack, Mutex, Ordering, Start, catch_unwind, planted, spin,
 };
 use crate::time::Token;
-use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
+use crate::wait::{On, Place, Site, WaitKind, Waiter, Wakes};
 
 pub(super) struct Core<'env, E> {
     pub(super) ctx: Context,
@@ -250,7 +250,8 @@ impl<'env, E: Send + 'env> Core<'env, E> {
     /// Waits until no task (or daemon) is left. Joining cannot be cut short: the tasks borrow.
     fn wait(&self, daemons: bool) {
         let mut op = Ended { core: self, daemons, place: Place::default() };
-        self.ctx.block_to_the_end(Site::new(WaitKind::Join, self.name.clone()), &mut op);
+        let site = Site::new(WaitKind::Join, self.name.clone());
+        self.ctx.block_to_the_end(site.on(On::Tasks { daemons }), &mut op);
     }
 
     /// Records how the scope failed, then cancels: in this order, so that a sibling's "cancelled"

@@ -4,8 +4,9 @@ use super::core::Core;
 use super::state::{Failure, Job};
 use super::task::{Slot, Task};
 use crate::context::{Cause, Context, Stop};
-use crate::observe::{Mark, TaskKind};
+use crate::observe::{DAEMON, Mark, TaskKind};
 use crate::sync::{Arc, Start, catch_unwind};
+use crate::wait::key;
 use std::fmt;
 use std::panic::Location;
 
@@ -195,7 +196,7 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let Named { scope: Scope { core, start }, .. } = self;
         let job: Job<'env, E> = Box::new(move |scope, mark| {
             let core = scope.core;
-            about.list(core, mark);
+            about.list(core, mark, DAEMON);
             let _ = about.run(core, || match f(&core.daemon_ctx) {
                 // It was told to end, and says so.
                 Err(_) if core.daemon_ctx.is_stopped() => Ok(()),
@@ -214,9 +215,10 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
         let about = self.about();
         let Named { scope: Scope { core, start }, name } = self;
         let slot = Arc::new(Slot::new(name));
+        let serves = key(&*slot);
         let mut ticket = Ticket { slot: Some(slot.clone()), at: about.at };
         let job: Job<'env, E> = Box::new(move |scope, mark| {
-            about.list(scope.core, mark);
+            about.list(scope.core, mark, serves);
             let out = about.run(scope.core, || f(scope));
             if let Some(slot) = ticket.slot.take() {
                 slot.set(out.ok_or_else(|| scope.core.stop()));
@@ -239,14 +241,15 @@ struct About {
 }
 
 impl About {
-    fn list<E>(&self, core: &Core<'_, E>, mark: &mut Mark) {
-        mark.set(core.ctx.registry(), TaskKind::Task, self.name.clone(), self.at, core.id);
+    fn list<E>(&self, core: &Core<'_, E>, mark: &mut Mark, serves: usize) {
+        let name = self.name.clone();
+        mark.set(core.ctx.registry(), TaskKind::Task, name, self.at, core.id, serves);
     }
 
     fn list_anonymously<E>(&self, core: &Core<'_, E>, mark: &mut Mark) {
         match self.name {
             None => mark.set_anonymous(core.ctx.registry(), TaskKind::Task, self.at, core.id),
-            Some(_) => self.list(core, mark),
+            Some(_) => self.list(core, mark, 0),
         }
     }
 

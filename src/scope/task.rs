@@ -2,7 +2,7 @@
 
 use crate::context::{Context, Op, Stop};
 use crate::sync::{Arc, LeakTrack, Mutex};
-use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
+use crate::wait::{On, Place, Site, WaitKind, WaitQueue, Waiter, Wakes, key};
 use std::fmt;
 
 /// Where a task leaves its value. Set once.
@@ -58,7 +58,8 @@ impl<T> Task<T> {
     #[track_caller]
     pub fn join(self, ctx: &Context) -> Result<T, Stop> {
         let mut op = Join { slot: &self.slot, place: Place::default() };
-        ctx.block(Site::new(WaitKind::Join, self.slot.name.clone()), &mut op)?
+        let site = Site::new(WaitKind::Join, self.slot.name.clone());
+        ctx.block(site.on(On::Thing(key(&*self.slot))), &mut op)?
     }
 
     /// Returns whether [`join`](Self::join) would not wait.

@@ -9,7 +9,7 @@ use super::worker;
 use crate::channel::{self, Overflow, Reply, TryRecvError};
 use crate::context::{Context, Op};
 use crate::sync::Arc;
-use crate::wait::{Place, Site, WaitKind, Waiter};
+use crate::wait::{Place, Site, WaitKind, Waiter, key};
 use std::collections::VecDeque;
 
 /// A message that was taken: by whom, and what follows.
@@ -141,6 +141,7 @@ impl<S: Session> Core<S> {
         } else {
             self.then(then, &cell);
         }
+        let asked = key(&*cell);
         drop(cell);
         answer.spin();
         match answer.try_recv() {
@@ -148,7 +149,7 @@ impl<S: Session> Core<S> {
             Err(TryRecvError::Closed) => return Err(AskError::Dropped),
             Err(TryRecvError::Empty) => worker::step_aside(),
         }
-        answer.recv(ctx).map_err(|e| match e {
+        answer.recv_from(ctx, &self.config.name, asked).map_err(|e| match e {
             channel::AnswerError::Stopped(stop) => AskError::Stopped(stop),
             channel::AnswerError::Dropped => AskError::Dropped,
         })

@@ -13,6 +13,7 @@ use super::store::{Corrupt, StoreError};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, catch_unwind, planted};
 use crate::time::Alarm;
+use crate::wait::{key, serve};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ pub(super) struct Crash<E> {
 impl<S: Session> Core<S> {
     /// Gives a session that is ready its turn; returns how many messages it handled.
     pub(super) fn turn(self: &Arc<Self>, cell: &Arc<Cell<S>>, hand: &mut VecDeque<S::Msg>) -> u64 {
+        let _served = serve(key(&**cell));
         let began = if self.config.hung_after.is_some() { self.nanos() } else { 0 };
         let (live, ended) = cell.with(|mail, wakes| {
             debug_assert_eq!(mail.phase, Phase::Ready);

@@ -10,7 +10,7 @@ use crate::observe::{self, TaskKind};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, catch_unwind, next_number, thread};
 use crate::time::Token;
-use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
+use crate::wait::{On, Place, Site, WaitKind, WaitQueue, Waiter, Wakes, key};
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
@@ -74,7 +74,9 @@ impl<R: Send + 'static> Owned<R> {
                 ME.with(|me| me.set(shared.number));
                 let left = catch_unwind(|| {
                     let name = Some(shared.name.clone());
-                    let _running = observe::begin(ctx.registry(), TaskKind::Worker, name, at, None);
+                    let (registry, serves) = (ctx.registry(), key(&*shared));
+                    let _running =
+                        observe::begin_for(registry, TaskKind::Worker, name, at, None, serves);
                     work(&ctx)
                 });
                 ME.with(|me| me.set(0));
@@ -136,7 +138,8 @@ impl<R> Owned<R> {
 
     #[track_caller]
     fn site(&self) -> Site {
-        Site::new(WaitKind::Join, Some(self.shared.name.clone()))
+        let site = Site::new(WaitKind::Join, Some(self.shared.name.clone()));
+        site.on(On::Thing(key(&*self.shared)))
     }
 }
 

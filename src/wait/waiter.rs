@@ -1,5 +1,6 @@
 //! One parked thread.
 
+use super::serving::Serving;
 use super::site::Site;
 use crate::sync::{self, Arc, Condvar, LeakTrack, MODEL, Mutex, planted};
 use crate::time::{Clock, Virtual, Wake, seats};
@@ -17,6 +18,8 @@ pub(crate) struct Waiter {
 struct Parked {
     woken: bool,
     site: Option<Site>,
+    /// What the thread is at work for, while it is parked.
+    serving: Serving,
     /// Set while the thread is out of a virtual clock's count; whoever wakes it puts it back.
     uncounted: Option<(Arc<Virtual>, usize)>,
 }
@@ -37,7 +40,12 @@ crate::sync::thread_local_in_build! {
 impl Waiter {
     pub(crate) fn new() -> Self {
         Waiter {
-            state: Mutex::new(Parked { woken: false, site: None, uncounted: None }),
+            state: Mutex::new(Parked {
+                woken: false,
+                site: None,
+                serving: Serving::default(),
+                uncounted: None,
+            }),
             woken: Condvar::new(),
             _leak: LeakTrack::new(),
         }
@@ -79,9 +87,12 @@ impl Waiter {
         }
     }
 
-    /// What the thread is parked for, if it is.
-    pub(crate) fn site(&self) -> Option<Site> {
-        self.state.lock().site.clone()
+    /// What the thread is parked for, if it is, and what it is at work for. One that has been woken and
+    /// is on its way is not parked.
+    pub(crate) fn site(&self) -> Option<(Site, Serving)> {
+        let state = self.state.lock();
+        let site = if state.woken { None } else { state.site.clone() };
+        site.map(|site| (site, state.serving))
     }
 
     fn wait_real(&self, deadline: Option<Instant>, site: &Site) -> bool {
@@ -158,7 +169,8 @@ impl Parked {
     #[inline]
     fn note(&mut self, site: &Site) {
         let since = if MODEL { None } else { Some(sync::time::now()) };
-        self.site = Some(Site { since, kind: site.kind, name: site.name.clone(), at: site.at });
+        self.serving = Serving::current();
+        self.site = Some(Site { since, ..site.clone() });
     }
 }
 

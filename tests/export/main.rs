@@ -3,6 +3,7 @@
 //! One test binary: a module for each part. Nothing sleeps: a test waits for a message, for a state
 //! (`until`), or on a virtual clock.
 
+mod deadlock;
 #[cfg(feature = "metrics")]
 mod facade;
 mod histogram;

@@ -1,6 +1,8 @@
 //! Looking at the task tree while it changes.
 
 use crate::{Oops, join, model, spawn};
+use ironsys::export::DeadlockFinder;
+use ironsys::limit::Semaphore;
 use ironsys::observe::{Histogram, Registry};
 use ironsys::pool::{JobOptions, Pool};
 use ironsys::sync::Arc;
@@ -60,5 +62,25 @@ fn histogram() {
         join(other);
         let seen = latency.snapshot();
         assert_eq!((seen.count(), seen.sum()), (2, Duration::from_nanos(3)));
+    });
+}
+
+/// Somebody looks for deadlocks while permits are taken, on record, and given back: there is none.
+#[test]
+fn look_vs_holder() {
+    model("observe::look_vs_holder", || {
+        let registry = Registry::new();
+        let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
+        let permits = Semaphore::new(1);
+        let mut finder = DeadlockFinder::new(registry);
+        scope(&ctx, |s| {
+            s.execute(|ctx| permits.hold_watched(ctx, 1).map(drop).map_err(|_| Oops::Boom));
+            let held = permits.hold_watched(s.ctx(), 1).map_err(|_| Oops::Boom)?;
+            assert!(finder.look().is_empty());
+            drop(held);
+            Ok(())
+        })
+        .expect("nobody fails");
+        assert!(finder.look().is_empty());
     });
 }
