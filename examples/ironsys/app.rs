@@ -16,6 +16,7 @@ use ironsys::session::Sessions;
 use crate::auth::Auth;
 use crate::billing::Books;
 use crate::cart::Cart;
+use crate::deadlocks::Deadlocks;
 use crate::faults::Faults;
 use crate::http::ServerStats;
 use crate::ingest::Ingest;
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) health: Health,
     pub(crate) http: Arc<ServerStats>,
     pub(crate) meters: Meters,
+    pub(crate) deadlocks: Deadlocks,
     /// What a client has to know, if anything.
     pub(crate) token: Option<String>,
     pub(crate) started: Instant,

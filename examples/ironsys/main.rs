@@ -23,6 +23,7 @@ mod billing;
 mod cart;
 mod check;
 mod client;
+mod deadlocks;
 mod demo;
 mod faults;
 mod http;

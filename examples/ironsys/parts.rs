@@ -18,7 +18,7 @@ use crate::faults::Faults;
 use crate::http::{Limits, Server};
 use crate::ingest::Source;
 use crate::options::Options;
-use crate::{auth, cart, ingest, rollup};
+use crate::{auth, cart, deadlocks, ingest, rollup};
 
 /// What the rest of the program needs of the service.
 pub(crate) struct Started {
@@ -41,6 +41,10 @@ pub(crate) fn start(
         .map_err(|e| format!("cannot listen at {}: {e}", options.address))?;
     let address = server.address()?;
 
+    let deadlocks = deadlocks::watch(&mut service)?;
+    if options.plant_deadlock {
+        deadlocks::plant(&mut service)?;
+    }
     let usage = Outbox::open(dir.join("usage"))?;
     service.start("outbox", |_| Ok::<_, std::io::Error>((usage.clone(), ())))?;
     let (billing, books) = Billing::open(&dir.join("billing.log"), faults.clone())?;
@@ -83,6 +87,7 @@ pub(crate) fn start(
         health: service.health(),
         http: server.stats(),
         meters: Meters::default(),
+        deadlocks,
         token: options.token.clone(),
         started: Instant::now(),
     });

@@ -1,5 +1,6 @@
 //! What the page shows, as one object.
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde_json::{Value, json};
@@ -69,6 +70,7 @@ pub(crate) fn state(app: &App) -> Value {
             "broker-down": Faults::is(&app.faults.broker_down),
             "load": Faults::is(&app.faults.load),
         },
+        "deadlocks": *app.deadlocks.lock().unwrap_or_else(PoisonError::into_inner),
         "threads": ironsys::observe::tasks().len(),
     })
 }

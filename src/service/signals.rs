@@ -2,6 +2,7 @@
 
 use super::stopper::Stopper;
 use crate::context::Context;
+use crate::sync::time;
 use crate::threads::Owned;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -9,6 +10,10 @@ use signal_hook::low_level::{emulate_default_handler, signal_name};
 use std::fmt;
 use std::io;
 use std::panic::Location;
+use std::time::{Duration, Instant};
+
+/// A signal so soon after the last one is the same again: it was sent to the process and to its group.
+const BOUNCE: Duration = Duration::from_millis(100);
 
 /// A thread that waits for signals. Dropping it joins the thread; the signals are ignored from then on.
 #[must_use = "dropping it stops the watch"]
@@ -18,7 +23,8 @@ pub struct SignalWatch {
 
 impl Stopper {
     /// Asks the service to end at SIGINT (Ctrl-C) or SIGTERM. A second signal forces it, a third ends
-    /// the process on the spot, as if nobody had watched.
+    /// the process on the spot, as if nobody had watched. One that comes within 100 ms of the one before is
+    /// the same again.
     ///
     /// Starts one thread, which sleeps.
     ///
@@ -43,7 +49,12 @@ impl Stopper {
         let (own, _) = ctx.detached();
         let work = move |ctx: &Context| {
             let _guard = ctx.on_stop(move |_| handle.close());
+            let mut last: Option<Instant> = None;
             for signal in signals.forever() {
+                let now = time::now();
+                if last.replace(now).is_some_and(|last| now < last + BOUNCE) {
+                    continue;
+                }
                 let name = signal_name(signal).unwrap_or("a signal");
                 let forces = !stopper.request(name);
                 if forces && !stopper.force(format!("{name}, again")) {
