@@ -35,6 +35,8 @@
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
 //! | to be told of threads that wait for each other | [`export::DeadlockWatch`] |
+//! | to know where threads wait, and what leaks tasks | [`export::WaitProfile`], [`export::GrowthWatch`] |
+//! | a file for a trace viewer | [`export::trace`] |
 //! | numbers for Prometheus, how long things take | [`export::Scrape`], [`export::Histogram`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
 //!

@@ -29,5 +29,5 @@ pub(crate) use buckets::{BUCKETS, bucket};
 pub(crate) use counter::Counter;
 pub(crate) use histogram::quantile;
 pub(crate) use thread::{
-    DAEMON, Mark, Recorded, TaskId, ThreadView, begin, begin_for, current, hold,
+    DAEMON, Mark, Recorded, TaskId, ThreadView, begin, begin_for, current, hold, thread_number,
 };

@@ -163,11 +163,24 @@ pub(crate) fn begin_for(
     .unwrap_or_else(|_| Running::unlisted())
 }
 
+/// The number of the calling thread: the upper half of the numbers of its tasks. 0 if it ends already.
+pub(crate) fn thread_number() -> u64 {
+    LAST.try_with(|last| {
+        first_id(last);
+        last.get() >> 32
+    })
+    .unwrap_or(0)
+}
+
+fn first_id(last: &Cell<u64>) {
+    if last.get() == 0 {
+        last.set(sync::next_number() << 32);
+    }
+}
+
 fn next_id() -> TaskId {
     LAST.with(|last| {
-        if last.get() == 0 {
-            last.set(sync::next_number() << 32);
-        }
+        first_id(last);
         last.set(last.get() + 1);
         TaskId(last.get())
     })

@@ -10,6 +10,8 @@ mod histogram;
 mod json;
 mod parts;
 mod prometheus;
+mod trace;
+mod waits;
 
 use ironsys::{Canceller, Context};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! Looking at the task tree while it changes.
 
 use crate::{Oops, join, model, spawn};
-use ironsys::export::DeadlockFinder;
+use ironsys::export::trace::{Spans, Tracer};
+use ironsys::export::{DeadlockFinder, WaitProfile};
 use ironsys::limit::Semaphore;
 use ironsys::observe::{Histogram, Registry};
 use ironsys::pool::{JobOptions, Pool};
@@ -82,5 +83,45 @@ fn look_vs_holder() {
         })
         .expect("nobody fails");
         assert!(finder.look().is_empty());
+    });
+}
+
+/// Spans end on two threads while somebody writes the file: each is in it or in the next one.
+#[test]
+fn trace() {
+    model("observe::trace", || {
+        let tracer = Tracer::new(8);
+        let (ctx, _cancel) = Context::builder().value(tracer.clone()).build();
+        let other = {
+            let ctx = ctx.clone();
+            spawn(move || drop(ctx.span("other")))
+        };
+        drop(ctx.span("mine"));
+        let written = tracer.write(&mut std::io::sink()).expect("a sink takes all");
+        assert!((1..=2).contains(&written.bars));
+        join(other);
+        let written = tracer.write(&mut std::io::sink()).expect("a sink takes all");
+        assert_eq!((written.bars, written.dropped), (2, 0));
+    });
+}
+
+/// A profile and a trace look at a registry while a task begins and ends, and somebody asks for the sum.
+#[test]
+fn looks() {
+    model("observe::looks", || {
+        let registry = Registry::new();
+        let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
+        let (profile, tracer) = (WaitProfile::new(), Tracer::new(8));
+        let other = {
+            let (profile, tracer, registry) = (profile.clone(), tracer.clone(), registry.clone());
+            spawn(move || {
+                profile.look(&registry);
+                tracer.look(&registry);
+            })
+        };
+        scope(&ctx, |_| Ok::<_, Oops>(())).expect("nobody fails");
+        assert!(profile.report().looks <= 1);
+        join(other);
+        assert_eq!(profile.report().looks, 1);
     });
 }
