@@ -1,7 +1,7 @@
 //! ironsys: a whole service on threads, each shape of work on its own primitive.
 //!
 //! ```text
-//! cargo run --release --example ironsys --features durable,signals
+//! cargo run --release --example ironsys
 //! ```
 //!
 //! Then look at the page it names: press the buttons, and see the system bend and recover.

@@ -91,7 +91,7 @@ fn kill_9_under_load_loses_nothing_that_was_answered() {
     drop_cut_lines(answers.path());
     let (whole, found) = check(dir.path(), answers.path());
     assert!(whole && found.contains(" 0 wait in the outbox"), "{found}");
-    println!("{}", found.trim_end());
+    crate::say(found.trim_end());
 }
 
 /// A kill may cut the line that was being written: it is not an answer.

@@ -166,6 +166,11 @@ pub(crate) fn status_and_body(answer: &[u8]) -> (u16, String) {
     (status, body.unwrap_or_default())
 }
 
+/// Says something that the harness does not hold back.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Asks again until it is so.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -127,7 +127,7 @@ fn from_base64(text: &str) -> Vec<u8> {
 fn the_page_shows_the_system_bend_and_recover() {
     let Some(browser) = Browser::start(1280, 1150) else {
         assert!(std::env::var_os("IRONSYS_CI").is_none(), "there is no chromedriver");
-        println!("SKIPPED: there is no chromedriver here (apt-get install chromium-driver)");
+        crate::say("SKIPPED: the page in a browser (apt-get install chromium-driver)");
         return;
     };
     let server = Server::start_in(tempfile::tempdir().unwrap(), &["--people", "8"], Stdio::null());
