@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ironsys::Context;
+use ironsys::export::trace::Spans;
 use ironsys::limit::TryRateError;
 use ironsys::session::AskError;
 use serde_json::{Value, json};
@@ -61,6 +62,11 @@ impl App {
             // Looking on is possible under any load.
             "/metrics" if looks => Response::text(metrics::text(self)),
             "/api/state" if looks => Response::json(200, &view::state(self)),
+            "/api/waits" if looks => Response::text(self.eyes.waits.report().to_string()),
+            "/api/tasks.json" if looks => {
+                let tasks = ironsys::export::json::tasks(&ironsys::observe::tasks());
+                Response::json_text(tasks)
+            }
             "/api/tasks" if looks => Response::text(ironsys::observe::tasks().to_string()),
             path if path.starts_with("/api/faults/") => self.fault(request),
             path if path.starts_with("/api/") => self.limited(ctx, request),
@@ -166,7 +172,11 @@ impl App {
         if !is_name(user) {
             return bad_name();
         }
-        match self.auth.check(ctx, user) {
+        let asked = {
+            let _span = ctx.span("auth");
+            self.auth.check(ctx, user)
+        };
+        match asked {
             Ok(Verdict::Granted) => {}
             Ok(Verdict::Denied) => return Response::error(403, "you may not"),
             Err(unknown) => {
@@ -174,7 +184,11 @@ impl App {
                 return Response::later(503, why, unknown.retry_after);
             }
         }
-        let view = match self.carts.ask(ctx, &user.to_owned(), msg) {
+        let changed = {
+            let _span = ctx.span("cart");
+            self.carts.ask(ctx, &user.to_owned(), msg)
+        };
+        let view = match changed {
             Ok(Ok(view)) => view,
             Ok(Err(Refused::NotSaved(error))) => {
                 return Response::later(503, error.to_string(), Duration::from_secs(1));
@@ -182,6 +196,7 @@ impl App {
             Ok(Err(refused)) => return Response::error(409, refused.to_string()),
             Err(error) => return not_asked(&error),
         };
+        let _span = ctx.span("outbox");
         match self.usage.append(ctx, format!("{user} {used}").as_bytes()) {
             Ok(id) => {
                 self.meters.changes.fetch_add(1, Relaxed);

@@ -16,7 +16,7 @@ use ironsys::session::Sessions;
 use crate::auth::Auth;
 use crate::billing::Books;
 use crate::cart::Cart;
-use crate::deadlocks::Deadlocks;
+use crate::eyes::Eyes;
 use crate::faults::Faults;
 use crate::http::ServerStats;
 use crate::ingest::Ingest;
@@ -35,7 +35,7 @@ pub(crate) struct App {
     pub(crate) health: Health,
     pub(crate) http: Arc<ServerStats>,
     pub(crate) meters: Meters,
-    pub(crate) deadlocks: Deadlocks,
+    pub(crate) eyes: Eyes,
     /// What a client has to know, if anything.
     pub(crate) token: Option<String>,
     pub(crate) started: Instant,

@@ -14,6 +14,7 @@
 //! | `rollup` | 4 batches on a schedule and on demand, by a flow |
 //! | `billing` | 5 hand-off through an outbox, at least once |
 //! | `auth` | 6 a call with a tight deadline, behind breaker and hedge |
+//! | `eyes` | deadlocks, where threads wait, a trace |
 //! | `parts` | all of it as one service: started in order, drained in the reverse order |
 
 mod api;
@@ -23,8 +24,8 @@ mod billing;
 mod cart;
 mod check;
 mod client;
-mod deadlocks;
 mod demo;
+mod eyes;
 mod faults;
 mod http;
 mod ingest;
@@ -41,6 +42,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use ironsys::Context;
+use ironsys::export::trace::Tracer;
 
 use demo::{Demo, Seen};
 use options::Options;
@@ -71,7 +73,11 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     quiet_crashes();
 
-    let (ctx, _cancel) = Context::root();
+    let mut builder = Context::builder();
+    if options.trace.is_some() {
+        builder = builder.value(Tracer::new(eyes::BARS));
+    }
+    let (ctx, _cancel) = builder.build();
     let (service, started) = parts::start(&ctx, dir, options)?;
     let stopper = service.stopper();
     let _signals = stopper.on_signals(&ctx)?;

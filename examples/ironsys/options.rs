@@ -33,6 +33,7 @@ Options:
       --say              one line on the standard output for each change that a person was answered
       --check FILE       look whether all that such lines (- for the standard input) say is in DIR
       --json             print the summary as one JSON object
+      --trace FILE       write what ran and waited when, for ui.perfetto.dev
       --plant-deadlock   let two threads lock each other out, to see it found
   -h, --help             show this
 
@@ -61,6 +62,7 @@ pub(crate) struct Options {
     pub(crate) say: bool,
     pub(crate) check: Option<PathBuf>,
     pub(crate) json: bool,
+    pub(crate) trace: Option<PathBuf>,
     pub(crate) plant_deadlock: bool,
 }
 
@@ -85,6 +87,7 @@ impl Default for Options {
             say: false,
             check: None,
             json: false,
+            trace: None,
             plant_deadlock: false,
         }
     }
@@ -115,6 +118,7 @@ pub(crate) fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("say") => options.say = true,
             Long("check") => options.check = Some(args.value()?.into()),
             Long("json") => options.json = true,
+            Long("trace") => options.trace = Some(args.value()?.into()),
             Long("plant-deadlock") => options.plant_deadlock = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),

@@ -18,7 +18,7 @@ use crate::faults::Faults;
 use crate::http::{Limits, Server};
 use crate::ingest::Source;
 use crate::options::Options;
-use crate::{auth, cart, deadlocks, ingest, rollup};
+use crate::{auth, cart, eyes, ingest, rollup};
 
 /// What the rest of the program needs of the service.
 pub(crate) struct Started {
@@ -41,9 +41,9 @@ pub(crate) fn start(
         .map_err(|e| format!("cannot listen at {}: {e}", options.address))?;
     let address = server.address()?;
 
-    let deadlocks = deadlocks::watch(&mut service)?;
+    let eyes = eyes::open(&mut service, options.trace.clone())?;
     if options.plant_deadlock {
-        deadlocks::plant(&mut service)?;
+        eyes::plant(&mut service)?;
     }
     let usage = Outbox::open(dir.join("usage"))?;
     service.start("outbox", |_| Ok::<_, std::io::Error>((usage.clone(), ())))?;
@@ -87,7 +87,7 @@ pub(crate) fn start(
         health: service.health(),
         http: server.stats(),
         meters: Meters::default(),
-        deadlocks,
+        eyes,
         token: options.token.clone(),
         started: Instant::now(),
     });

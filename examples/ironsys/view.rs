@@ -1,8 +1,8 @@
 //! What the page shows, as one object.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use ironsys::export::capacity_advice;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -45,6 +45,7 @@ pub(crate) fn state(app: &App) -> Value {
             "depth": queue.depth, "capacity": queue.capacity, "peak": queue.peak,
             "counted": app.ingest.counted(), "refused": app.ingest.refused(),
             "bad": app.ingest.bad(), "keys": app.ingest.keys(),
+            "advice": advice(app, &queue),
             "full_ms": ms(queue.time_full), "empty_ms": ms(queue.time_empty),
             "top": top.map(|(key, s)| json!({"key": key, "count": s.count, "sum": s.sum, "last": s.last}))
                 .collect::<Vec<_>>(),
@@ -70,7 +71,14 @@ pub(crate) fn state(app: &App) -> Value {
             "broker-down": Faults::is(&app.faults.broker_down),
             "load": Faults::is(&app.faults.load),
         },
-        "deadlocks": *app.deadlocks.lock().unwrap_or_else(PoisonError::into_inner),
+        "deadlocks": app.eyes.deadlocks(),
         "threads": ironsys::observe::tasks().len(),
     })
+}
+
+/// What the times the queue was full and empty say about its capacity.
+fn advice(app: &App, queue: &ironsys::channel::Stats) -> String {
+    let mut before = *queue;
+    (before.time_full, before.time_empty) = Default::default();
+    capacity_advice(&before, queue, app.started.elapsed()).to_string()
 }

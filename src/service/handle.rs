@@ -209,8 +209,10 @@ impl Service {
         let stop = match self.stopper.wait_requested(ctx) {
             Ok(stop) | Err(stop) => stop,
         };
-        self.stopper.request(stop.to_string());
-        self.end(&self.life.with_timeout(self.within), stop.to_string())
+        let reason = stop.cause().map(|cause| cause.reason().to_owned());
+        let why = reason.filter(|reason| !reason.is_empty()).unwrap_or_else(|| stop.to_string());
+        self.stopper.request(why.clone());
+        self.end(&self.life.with_timeout(self.within), why)
     }
 
     /// Takes no more and drains every part, those that were started last first.

@@ -62,7 +62,7 @@ fn a_deadlock_is_found_and_named_within_two_seconds() {
     assert!(began.elapsed() < crate::PATIENCE / 4, "{:?}", began.elapsed());
     until("the page has it", || server.state()["deadlocks"][0].is_string());
     let found = server.state()["deadlocks"][0].as_str().unwrap_or_default().to_owned();
-    for name in ["plato", "kant", "left fork", "right fork", "deadlocks.rs:"] {
+    for name in ["plato", "kant", "left fork", "right fork", "eyes.rs:"] {
         assert!(found.contains(name), "{name}: {found}");
     }
     server.signal("TERM");
@@ -82,4 +82,25 @@ fn five_times_the_load_is_shed_and_nothing_that_was_answered_is_lost() {
     assert!(said.contains("5x load") && said.contains("nothing left"), "{said}");
     let (whole, found) = crate::check(dir.path(), &answers);
     assert!(whole, "{found}");
+}
+
+#[test]
+fn what_ran_and_waited_can_be_looked_at_and_is_written_to_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let server = Server::start(&["--trace", file.path().to_str().unwrap()]);
+    assert_eq!(add(&server, "ada"), 200);
+    until("somebody has waited", || {
+        server.ask("GET", "/api/waits", "").1.contains("recv `events`")
+    });
+    let tasks = server.json("GET", "/api/tasks.json", "");
+    let named = |name: &str| tasks.as_array().unwrap().iter().any(|task| task["name"] == name);
+    assert!(named("ingest-0") && named("deadlock-watch"), "{tasks}");
+    server.signal("TERM");
+    let (status, said, _) = server.wait();
+    assert!(status.success(), "{said}");
+    let trace: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    let bars = trace["traceEvents"].as_array().unwrap();
+    for name in ["auth", "cart", "outbox"] {
+        assert!(bars.iter().any(|bar| bar["name"] == name), "{name}");
+    }
 }

@@ -35,6 +35,11 @@ impl Response {
         Response::of(status, "application/json", value.to_string().into_bytes())
     }
 
+    /// What is JSON already.
+    pub(crate) fn json_text(text: String) -> Response {
+        Response::of(200, "application/json", text.into_bytes())
+    }
+
     /// An error as an object that says what is wrong.
     pub(crate) fn error(status: u16, why: impl Into<String>) -> Response {
         let why = why.into();
