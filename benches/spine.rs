@@ -5,6 +5,7 @@
 #![expect(missing_docs, reason = "the macro of criterion makes a public function")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ironsys::export::Histogram;
 use ironsys::limit::Semaphore;
 use ironsys::pool::Pool;
 use ironsys::threads::ThreadCache;
@@ -38,6 +39,18 @@ fn channels(c: &mut Criterion) {
     });
     let semaphore = Semaphore::new(4);
     c.bench_function("semaphore/acquire and release", |b| b.iter(|| semaphore.acquire(&ctx, 1)));
+    c.bench_function("semaphore/hold", |b| b.iter(|| semaphore.hold(&ctx, 1).map(drop)));
+    c.bench_function("semaphore/hold_watched", |b| {
+        let task = |_: &ironsys::scope::Scope<'_, '_, Stop>| {
+            b.iter(|| semaphore.hold_watched(&ctx, 1).map(drop)); // In a task, so that it is recorded.
+            Ok(())
+        };
+        ironsys::scope(&ctx, task).unwrap();
+    });
+    let latency = Histogram::new();
+    c.bench_function("histogram/record", |b| {
+        b.iter(|| latency.record(black_box(Duration::from_micros(137))));
+    });
 }
 
 fn tasks(c: &mut Criterion) {

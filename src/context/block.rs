@@ -25,7 +25,7 @@ impl Context {
     /// Waits for `op` until this context stops.
     pub(crate) fn block<O: Op>(&self, site: Site, op: &mut O) -> Result<O::Out, Stop> {
         loop {
-            if let Some(out) = self.block_until(None, site.clone(), op)? {
+            if let Some(out) = self.block_at(None, &site, op)? {
                 return Ok(out);
             }
         }
@@ -40,6 +40,15 @@ impl Context {
         site: Site,
         op: &mut O,
     ) -> Result<Option<O::Out>, Stop> {
+        self.block_at(until, &site, op)
+    }
+
+    fn block_at<O: Op>(
+        &self,
+        until: Option<Instant>,
+        site: &Site,
+        op: &mut O,
+    ) -> Result<Option<O::Out>, Stop> {
         let waiter = Waiter::current();
         if let Some(out) = op.poll(&waiter) {
             return Ok(Some(out));
@@ -52,7 +61,7 @@ impl Context {
         let clock = self.clock();
         let deadline = earliest(until, node.deadline);
         let result = loop {
-            let woken = waiter.wait(clock, deadline, &site);
+            let woken = waiter.wait(clock, deadline, site);
             if let Some(out) = op.poll(&waiter) {
                 break Ok(Some(out));
             }

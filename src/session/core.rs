@@ -12,7 +12,7 @@ use crate::context::{Context, Op, Stop};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, LeakTrack, Mutex, Ordering};
 use crate::threads::ThreadCache;
 use crate::time::Token;
-use crate::wait::{Place, Site, WaitKind, WaitQueue, Waiter, Wakes};
+use crate::wait::{On, Place, Site, WaitKind, WaitQueue, Waiter, Wakes, key};
 use std::io;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -199,7 +199,8 @@ impl<S: Session> Core<S> {
             Phase::Gone if !mail.started => Some(Some(mail.more().reason.clone())),
             _ => (mail.started || mail.is_over()).then_some(None),
         };
-        ctx.block(self.site(), &mut Until { cell, place: Place::default(), test })
+        let site = self.site().on(On::Thing(key(cell)));
+        ctx.block(site, &mut Until { cell, place: Place::default(), test })
     }
 
     /// Waits until a session has ended, or left memory, and all whom that concerns have been told.
@@ -209,7 +210,8 @@ impl<S: Session> Core<S> {
             Phase::Passivated if mail.told => Some(None),
             _ => None,
         };
-        ctx.block(self.site(), &mut Until { cell, place: Place::default(), test })
+        let site = self.site().on(On::Thing(key(cell)));
+        ctx.block(site, &mut Until { cell, place: Place::default(), test })
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ use super::worker;
 use crate::channel::{self, Overflow, Reply, TryRecvError};
 use crate::context::{Context, Op};
 use crate::sync::Arc;
-use crate::wait::{Place, Site, WaitKind, Waiter, key};
+use crate::wait::{On, Place, Site, WaitKind, Waiter, key};
 use std::collections::VecDeque;
 
 /// A message that was taken: by whom, and what follows.
@@ -118,6 +118,7 @@ impl<S: Session> Core<S> {
     ) -> Result<Pushed<S::Msg>, TellError<S::Msg>> {
         worker::step_aside();
         let site = Site::new(WaitKind::Send, Some(self.config.name.clone()));
+        let site = site.on(On::Thing(key(&**cell)));
         let capacity = self.config.mailbox;
         let mut op = Room { cell, msg: Some(msg), capacity, place: Place::default() };
         match (ctx.block(site, &mut op), op.msg) {

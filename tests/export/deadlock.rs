@@ -167,6 +167,51 @@ fn two_sessions_that_ask_each_other() {
     says(&found, &["recv `askers`, for an answer of", "worker `askers-"]);
 }
 
+/// A session that fills the mailbox of another.
+struct Filler;
+
+struct Fill {
+    sessions: Sessions<Filler>,
+    ctx: Context,
+    other: u32,
+    both: std::sync::Arc<Barrier>,
+}
+
+impl Session for Filler {
+    type Id = u32;
+    type Msg = Option<Fill>;
+    type Error = Stop;
+
+    fn start(_: &u32, _: &mut Cx<'_, Self>) -> Result<Self, Stop> {
+        Ok(Filler)
+    }
+
+    fn handle(&mut self, fill: Option<Fill>, _: &mut Cx<'_, Self>) -> Result<(), Stop> {
+        if let Some(Fill { sessions, ctx, other, both }) = fill {
+            both.wait();
+            while sessions.tell(&ctx, &other, None).is_ok() {}
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn two_sessions_that_fill_each_others_mailboxes() {
+    let found = watched(|ctx| {
+        let builder = Manager::<Filler>::builder("fillers").sharded(2).mailbox(2).turn(1);
+        let manager = builder.context(ctx).build().unwrap();
+        let both = std::sync::Arc::new(Barrier::new(2));
+        for (me, other) in [(1, 2), (2, 1)] {
+            let sessions = manager.sessions();
+            let fill = Fill { sessions, ctx: ctx.clone(), other, both: both.clone() };
+            manager.sessions().tell(ctx, &me, Some(fill)).unwrap();
+        }
+        ctx.wait_stopped();
+    });
+    assert_eq!(found.cycle.len(), 2, "{found}");
+    says(&found, &["send `fillers`, for an answer of"]);
+}
+
 #[test]
 fn a_task_that_joins_what_waits_for_it() {
     let found = watched(|ctx| {

@@ -9,7 +9,7 @@
 //! | the end of a [`scope`](crate::scope()) | all its tasks end |
 //! | [`Ticket::join`](crate::pool::Ticket::join) | that job ends, if it has begun |
 //! | a call of an [`Owner`](crate::owner::Owner), or its `close` | its thread gets to it |
-//! | [`ask`](crate::session::Sessions::ask) | the session gets to it, if it is in a turn |
+//! | [`ask`](crate::session::Sessions::ask), room in a mailbox, the start or end of a session | the session gets to it, if it is in a turn |
 //! | permits of a semaphore | somebody who has some gives them back: known if all that are out were taken by [`hold_watched`](crate::limit::Semaphore::hold_watched) |
 //! | everything else: channels, rates, sleep | unknown |
 //!

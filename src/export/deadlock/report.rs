@@ -48,7 +48,7 @@ pub enum Link {
     Ends,
     /// It waits for all tasks of a scope, and the next one runs one of them.
     RunsTaskOf,
-    /// It waits for an answer that the next one is to give.
+    /// It waits for an answer that the next one is to give, or for room among its questions.
     Answers,
     /// It waits for permits that the next one has.
     Holds,
@@ -73,7 +73,7 @@ impl Blocked {
         let link = match &site.on {
             On::Lent(_) => Link::Holds,
             On::Tasks { .. } => Link::RunsTaskOf,
-            _ if site.kind == WaitKind::Recv => Link::Answers,
+            _ if matches!(site.kind, WaitKind::Recv | WaitKind::Send) => Link::Answers,
             _ => Link::Ends,
         };
         let waiting =
