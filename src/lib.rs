@@ -26,6 +26,7 @@
 //! | everybody who asked to get the messages of a topic | [`bus::Bus`] |
 //! | one thread that owns something nobody else may touch | [`owner::Owner`] |
 //! | state that lives long, in one thread's hands at a time | [`session::Manager`] |
+//! | a program of parts, started in order and drained in order | [`service::Service`] |
 //! | how long to wait between attempts | [`schedule::Backoff`] |
 //! | to retry, to give up in time, to spare what is down | [`resilience`] |
 //! | to compute on all cores | [`cpu::map`] |
@@ -89,7 +90,8 @@
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
 //! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`,
-//! `metrics` what [`export`] has for the `metrics` facade, `full` all of it.
+//! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
+//! facade, `full` all of it.
 //!
 //! # What it is not
 //!
@@ -125,9 +127,11 @@ pub mod writer;
 pub mod flow;
 pub mod resilience;
 
+pub mod service;
+pub mod session;
+
 #[cfg(feature = "durable")]
 pub mod durable;
-pub mod session;
 
 pub mod export;
 

@@ -5,7 +5,7 @@
 //! you like: what was answered is there the next time.
 //!
 //! ```text
-//! cargo run --release --example collab --features durable
+//! cargo run --release --example collab
 //! ```
 
 mod board;

@@ -47,7 +47,7 @@ pub use outbox::{
 };
 pub use relay::{
     DeadLetter, DeadLetters, OpenLetters, PublishError, Publisher, Relay, RelayBuilder, RelayError,
-    RelayReport, RelayStats, Sent, StartError,
+    RelayReport, RelayStats, ReplayError, Replayed, Returned, Sent, StartError,
 };
 #[cfg(feature = "testing")]
 pub use storage::{Fault, FaultAt, Memory};

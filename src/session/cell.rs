@@ -21,7 +21,7 @@ use super::model::{Reason, Session};
 use super::policy::History;
 use super::timers::{Slot, Timers};
 use crate::channel::Overflow;
-use crate::sync::{Arc, LeakTrack, Mutex};
+use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,6 +30,9 @@ pub(super) struct Cell<S: Session> {
     pub(super) id: S::Id,
     pub(super) hash: u64,
     mail: Mutex<Mail<S>>,
+    /// Set before the order to abort is given: a turn looks at it between two messages. Whoever is
+    /// woken by what happens after the order sees it.
+    aborted: AtomicBool,
     _leak: LeakTrack,
 }
 
@@ -158,6 +161,7 @@ impl<S: Session> Cell<S> {
                 started: false,
                 told: false,
             }),
+            aborted: AtomicBool::new(false),
             _leak: LeakTrack::new(),
         }
     }
@@ -194,6 +198,17 @@ impl<S: Session> Cell<S> {
             }
         }
         mail.push_slow(msg, rank, capacity, overflow)
+    }
+
+    /// An order to abort is about to be given.
+    pub(super) fn mark_aborted(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the messages that the thread has taken are to be given back.
+    #[inline]
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
     }
 
     /// What it counted, for the ledger.

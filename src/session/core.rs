@@ -172,6 +172,9 @@ impl<S: Session> Core<S> {
         order: Order,
         reason: Reason<S::Error>,
     ) {
+        if order == Order::Abort {
+            cell.mark_aborted();
+        }
         let then = cell.with(|mail, wakes| mail.order(order, || reason, wakes));
         self.then(then, cell);
     }

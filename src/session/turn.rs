@@ -91,7 +91,7 @@ impl<S: Session> Core<S> {
                 }
                 state.handle(msg, &mut cx)?;
                 handled += 1;
-                if cx.wants_out() {
+                if cx.wants_out() || cell.is_aborted() {
                     break;
                 }
             }

@@ -1,12 +1,15 @@
 //! From the outbox to a broker.
 
-use crate::{root, small, until};
+use crate::{Dice, root, small, until};
 use ironsys::durable::{
-    DeadLetters, Event, Memory, Outbox, PublishError, Publisher, RelayError, Sent, StartError,
+    DeadLetters, Event, Memory, Outbox, PublishError, Publisher, RelayError, ReplayError, Sent,
+    StartError,
 };
+use ironsys::resilience::{Breaker, Trip};
 use ironsys::schedule::Backoff;
 use ironsys::time::VirtualClock;
 use ironsys::{Context, Stop};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -248,4 +251,141 @@ fn settings_are_checked() {
     assert_eq!(field(relay().rejections(0).start(&ctx).unwrap_err()), "rejections");
     assert!(matches!(relay().name("a/b").start(&ctx), Err(StartError::Reader(_))));
     drop(relay().window(usize::MAX).start(&ctx).unwrap());
+}
+
+#[test]
+fn an_open_breaker_holds_the_relay_back_and_a_probe_lets_it_on() {
+    let time = VirtualClock::auto();
+    let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    let minute = Duration::from_secs(60);
+    let breaker = Breaker::builder("broker").trip(Trip::consecutive(3)).open_for(minute);
+    let breaker = breaker.clock(ctx.clock()).build().unwrap();
+    let outbox = small(&Memory::new()).open().unwrap();
+    let broker = Broker::default();
+    broker.fails.store(7, Ordering::SeqCst);
+    outbox.append_many(&ctx, texts(10)).unwrap();
+    let since = ctx.clock().now();
+    let relay = outbox.relay(broker.clone()).backoff(Backoff::fixed(Duration::ZERO));
+    let relay = relay.breaker(&breaker).start(&ctx).unwrap();
+    until(|| outbox.is_empty());
+    // Three failures open it, and each probe that fails costs another minute.
+    assert_eq!(ctx.clock().now() - since, minute * 5);
+    let report = relay.drain(&ctx);
+    assert_eq!((report.stats.outages, report.stats.is_down), (7, false));
+    assert_eq!(broker.got(), texts(10));
+    // A relay that waits for it can be stopped.
+    breaker.force_open();
+    outbox.append(&ctx, b"x").unwrap();
+    let relay = outbox.relay(broker.clone()).breaker(&breaker).start(&ctx).unwrap();
+    until(|| relay.stats().is_down);
+    let report = relay.drain(&ctx.with_timeout(Duration::ZERO));
+    assert!(matches!(report.error, Some(RelayError::Stopped(_))), "{report:?}");
+    assert_eq!((broker.got().len(), outbox.len()), (10, 1));
+}
+
+/// Answers late, in any order, and rejects each event a number of times.
+struct Moody {
+    dice: Dice,
+    pending: Vec<u64>,
+    left: HashMap<u64, u64>,
+    texts: HashMap<u64, String>,
+    took: Arc<Mutex<Vec<String>>>,
+}
+
+impl Publisher for Moody {
+    fn send(&mut self, _: &Context, event: &Event) -> Result<Sent, PublishError> {
+        self.pending.push(event.id);
+        self.texts.insert(event.id, String::from_utf8(event.body.clone()).unwrap());
+        let times = self.dice.below(4);
+        self.left.entry(event.id).or_insert(times);
+        Ok(Sent::Pending)
+    }
+
+    fn settle(
+        &mut self,
+        _: &Context,
+        answers: &mut Vec<(u64, Result<(), String>)>,
+    ) -> Result<(), PublishError> {
+        if self.dice.below(20) == 0 {
+            return Err(PublishError::down("again"));
+        }
+        let id = self.pending.swap_remove(self.dice.below(self.pending.len() as u64) as usize);
+        let left = self.left.get_mut(&id).unwrap();
+        if *left > 0 {
+            *left -= 1;
+            answers.push((id, Err("not now".into())));
+        } else {
+            self.took.lock().unwrap().push(self.texts[&id].clone());
+            answers.push((id, Ok(())));
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.pending.clear();
+    }
+}
+
+#[test]
+fn of_one_key_nothing_passes_and_others_pass_within_the_window() {
+    let (ctx, _cancel) = root();
+    for (seed, ordered) in (0..40).map(|seed| (seed, true)).chain([(3, false)]) {
+        let outbox = small(&Memory::new()).open().unwrap();
+        let events: Vec<String> = (0..60).map(|n| format!("{} {n:03}", n % 4)).collect();
+        outbox.append_many(&ctx, &events).unwrap();
+        let took = Arc::new(Mutex::new(Vec::new()));
+        let moody = Moody {
+            dice: Dice(seed),
+            pending: Vec::new(),
+            left: HashMap::new(),
+            texts: HashMap::new(),
+            took: took.clone(),
+        };
+        let relay = outbox.relay(moody).window(16).rejections(10);
+        let mut relay = relay.backoff(Backoff::fixed(Duration::ZERO));
+        if ordered {
+            relay = relay.order_by(|event| vec![event.body[0]]);
+        }
+        let report = relay.start(&ctx).unwrap().drain(&ctx);
+        assert!(report.error.is_none() && outbox.is_empty(), "{report:?}");
+        let took = took.lock().unwrap();
+        assert_eq!(took.len(), events.len());
+        let in_order = |key: &str| took.iter().filter(|t| t.starts_with(key)).is_sorted();
+        assert_eq!(["0", "1", "2", "3"].iter().all(|key| in_order(key)), ordered, "{took:?}");
+        assert!(!took.iter().is_sorted_by_key(|text| &text[2..]), "others do pass");
+    }
+}
+
+#[test]
+fn dead_letters_are_replayed_each_at_least_once_and_keep_their_reasons() {
+    let (ctx, _cancel) = root();
+    let letters = DeadLetters::new(small(&Memory::new()).open().unwrap());
+    for n in 1..=4 {
+        letters.put(&ctx, n, "too large", n.to_string().as_bytes()).unwrap();
+    }
+    // One is rejected again; then the broker goes down.
+    let (tx, rx) = std::sync::mpsc::channel();
+    let mut broker = move |_: &Context, event: &Event| match event.id {
+        2 => Err(PublishError::Rejected("still".into())),
+        3 => Err(PublishError::down("gone")),
+        _ => tx.send(event.id).map_err(PublishError::down),
+    };
+    let error = letters.replay(&ctx, &mut broker).unwrap_err();
+    assert!(matches!(error, ReplayError::Publish(PublishError::Down(_))), "{error}");
+    assert_eq!((rx.try_iter().collect::<Vec<_>>(), letters.len()), (vec![1], 3));
+    // The rest go into an outbox; the one that was rejected twice says so.
+    let outbox = small(&Memory::new()).open().unwrap();
+    let mut replayed = letters.replay_into(&ctx, &outbox).unwrap().returned;
+    let order: Vec<_> = replayed.iter().map(|letter| (letter.id, letter.new_id)).collect();
+    assert_eq!(order, [(3, 1), (4, 2), (2, 3)]);
+    assert_eq!(replayed.pop().unwrap().reason, "too large; still");
+    assert!(letters.is_empty());
+    // What is stopped keeps the letter, and one that is always rejected has one turn a replay.
+    letters.put(&ctx, 9, "bad", b"9").unwrap();
+    let reject = |_: &Context, _: &Event| Err(PublishError::Rejected("no".into()));
+    let twice = letters.replay(&ctx, &mut { reject }).unwrap();
+    assert_eq!((twice.returned.len(), twice.kept, letters.len()), (0, 1, 1));
+    let stopped = ctx.with_timeout(Duration::ZERO);
+    assert!(matches!(letters.replay_into(&stopped, &outbox), Err(ReplayError::Stopped(_))));
+    assert_eq!(letters.len(), 1);
 }

@@ -161,6 +161,32 @@ fn an_abort_hands_back_what_was_not_handled() {
 }
 
 #[test]
+fn an_abort_hands_back_what_the_turn_had_taken_as_well() {
+    both(|builder| {
+        let (ctx, _cancel) = root();
+        let (lost, undelivered) = mpsc::channel();
+        let lose = move |_: &_, msgs: Vec<Cmd>, _: &_| lost.send(msgs.len()).unwrap();
+        let manager = builder.on_undelivered(lose).build().unwrap();
+        let (begun, has_begun) = channel::bounded(1);
+        let (go, may_go) = channel::bounded(1);
+        for _ in 0..2 {
+            manager.tell(&ctx, &1, Cmd::Block(begun.clone(), may_go.clone())).unwrap();
+        }
+        for _ in 0..3 {
+            manager.tell(&ctx, &1, Cmd::Add(1)).unwrap();
+        }
+        has_begun.recv(&ctx).unwrap();
+        go.send(&ctx, ()).unwrap();
+        has_begun.recv(&ctx).unwrap(); // The second: the rest may be in the same turn.
+        assert!(manager.abort(&1));
+        go.send(&ctx, ()).unwrap();
+        assert_eq!(next(&undelivered), 3);
+        let ledger = manager.close(&ctx).ledger;
+        assert_eq!((ledger.done, ledger.dropped, ledger.in_flight), (2, 3, 0));
+    });
+}
+
+#[test]
 fn a_full_mailbox_blocks_the_sender_until_there_is_room_or_it_is_stopped() {
     both(|builder| {
         let (ctx, _cancel) = root();

@@ -34,6 +34,7 @@ mod schedule;
 mod scope;
 mod select;
 mod semaphore;
+mod service;
 mod session;
 mod single_flight;
 mod threads;

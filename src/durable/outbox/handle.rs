@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::durable::log::{Durability, FolderLock, Log, Stats, is_name};
 use crate::durable::storage::Storage;
 use crate::pool::Pool;
+use crate::service::{Ended, Part};
 use crate::sync::Arc;
 use std::fmt;
 use std::ops::Range;
@@ -267,6 +268,19 @@ impl Outbox {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.owner.log.stats()
+    }
+}
+
+/// Makes everything durable and closes. Events that a reader has not acked are left: on disk, for the
+/// next start.
+impl Part for Outbox {
+    fn drain(self: Box<Self>, ctx: &Context) -> Ended {
+        let closed = self.close(ctx);
+        let ended = Ended::clean().left("events not acked", self.len());
+        match closed {
+            Ok(()) => ended,
+            Err(error) => ended.error(error),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Building a relay.
 
 use super::dead::DeadLetters;
-use super::flight::Flights;
+use super::flight::{Flights, KeyOf};
 use super::handle::Relay;
 use super::publisher::Publisher;
 use super::run::{RelayStats, Run};
 use crate::channel;
 use crate::context::Context;
-use crate::durable::outbox::{Outbox, ReaderError};
+use crate::durable::outbox::{Event, Outbox, ReaderError};
 use crate::error::BuildError;
+use crate::resilience::Breaker;
 use crate::schedule::{Backoff, Jitter};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct RelayBuilder<P> {
     backoff: Backoff,
     rejections: u32,
     dead: Option<DeadLetters>,
+    breaker: Option<Breaker>,
+    order: Option<KeyOf>,
 }
 
 /// A relay that was not started.
@@ -52,6 +55,8 @@ impl Outbox {
             backoff,
             rejections: 3,
             dead: None,
+            breaker: None,
+            order: None,
         }
     }
 }
@@ -79,7 +84,8 @@ impl<P: Publisher> RelayBuilder<P> {
     }
 
     /// Sets how many times the broker has to reject an event until it is a dead letter. The default
-    /// is 3. An event that is sent again comes behind those sent meanwhile, unless the window is 1.
+    /// is 3. An event that is sent again comes behind those sent meanwhile, unless the window is 1 or the
+    /// order is kept by [`order_by`](Self::order_by).
     pub fn rejections(mut self, times: u32) -> Self {
         self.rejections = times;
         self
@@ -89,6 +95,42 @@ impl<P: Publisher> RelayBuilder<P> {
     /// dropped silently.
     pub fn dead_letters(mut self, letters: &DeadLetters) -> Self {
         self.dead = Some(letters.clone());
+        self
+    }
+
+    /// Puts a breaker between the relay and the publisher, which others may share: while it is open
+    /// nothing is sent, and the relay waits until it lets a probe through. Give it the clock of the
+    /// relay's context. An exchange counts as a failure if the broker is down; a rejected event says
+    /// nothing against the broker. The pauses of [`backoff`](Self::backoff) come on top.
+    ///
+    /// ```
+    /// use ironsys::{Context, durable::{Event, Outbox}, resilience::{Breaker, Trip}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("broker").trip(Trip::consecutive(3)).clock(ctx.clock()).build()?;
+    /// let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"paid")?;
+    /// let relay = outbox.relay(|_: &Context, _: &Event| Ok(())).breaker(&breaker).start(&ctx)?;
+    /// assert_eq!(relay.drain(&ctx).stats.ledger.done, 1);
+    /// assert_eq!(breaker.stats().succeeded, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn breaker(mut self, breaker: &Breaker) -> Self {
+        self.breaker = Some(breaker.clone());
+        self
+    }
+
+    /// Keeps the events of one key in order, whatever the broker rejects: of a key only the first
+    /// unfinished event is under way. Others pass it, but no further than the
+    /// [`window`](Self::window) reaches, since the outbox is acked in order. A dead letter is
+    /// finished: the next of its key goes on.
+    ///
+    /// Without it, an event that is sent again comes behind those sent meanwhile. The function is
+    /// called once for each event, on the relay's thread; its panic ends the relay. The price is one
+    /// answer of the broker for each event of a key; many keys make up for it.
+    pub fn order_by(mut self, key: impl Fn(&Event) -> Vec<u8> + Send + 'static) -> Self {
+        self.order = Some(KeyOf(Box::new(key)));
         self
     }
 
@@ -114,9 +156,10 @@ impl<P: Publisher> RelayBuilder<P> {
             backoff: self.backoff,
             rejections: self.rejections,
             dead: self.dead,
+            breaker: self.breaker,
             shown,
             stats: RelayStats::default(),
-            flights: Flights::default(),
+            flights: Flights::new(self.order),
         };
         Ok(Relay::start(ctx, self.name, run, stats)?)
     }

@@ -1,7 +1,8 @@
 //! Dead letters: what no broker takes, with the reason, kept until somebody replays or drops it.
 
-use crate::context::Context;
-use crate::durable::outbox::{AppendError, Outbox, ReadError, Reader, ReaderError};
+use super::publisher::{PublishError, Publisher, Sent};
+use crate::context::{Context, Stop};
+use crate::durable::outbox::{AppendError, Event, Outbox, ReadError, Reader, ReaderError};
 
 /// An outbox of events that were given up, each with the reason.
 ///
@@ -48,6 +49,55 @@ pub struct OpenLetters {
     last: Option<u64>,
 }
 
+/// What became of letters that were replayed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// Those that were given back, with what they were given up for.
+    pub returned: Vec<Returned>,
+    /// How many were rejected again, and stay.
+    pub kept: u64,
+}
+
+/// A letter that was given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Returned {
+    /// Its number in the outbox it came from.
+    pub id: u64,
+    /// Its number where it was given back; the same if that was a publisher.
+    pub new_id: u64,
+    /// Why it was given up.
+    pub reason: String,
+}
+
+/// A replay that ended before every letter had its turn. What was not given back stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// Somebody has the letters open; or their storage fails.
+    #[error(transparent)]
+    Open(#[from] ReaderError),
+    /// The letters cannot be read, or not removed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The outbox does not take one, or the letters do not take one back.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The broker is down.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The context stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+}
+
+/// How a letter's turn ended.
+enum Turn {
+    Back(u64),
+    Again(String),
+}
+
 const READER: &str = "letters";
 
 impl DeadLetters {
@@ -83,6 +133,92 @@ impl DeadLetters {
         Ok(OpenLetters { reader: self.outbox.reader(READER)?, last: None })
     }
 
+    /// Gives the letters back to a publisher, one by one, each at least once. What it takes is
+    /// removed; what it rejects again is kept, behind the others, with all its reasons. The publisher
+    /// sees the numbers that the events had, so a broker that has one already knows it.
+    ///
+    /// Every letter that is there at the start has one turn.
+    ///
+    /// # Cancellation
+    /// Those not given back stay. The one under way stays too, and may be given again.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    #[track_caller]
+    pub fn replay(
+        &self,
+        ctx: &Context,
+        publisher: &mut impl Publisher,
+    ) -> Result<Replayed, ReplayError> {
+        self.each(ctx, |ctx, letter| {
+            let event = Event { id: letter.id, body: letter.body.clone() };
+            match deliver(ctx, publisher, &event) {
+                Ok(()) => Ok(Turn::Back(letter.id)),
+                Err(PublishError::Rejected(reason)) => Ok(Turn::Again(reason)),
+                Err(e) => {
+                    publisher.reset();
+                    Err(e.into())
+                }
+            }
+        })
+    }
+
+    /// Gives the letters back to an outbox, at its end, each at least once: after a crash in the
+    /// middle the last one may be there twice. They get new numbers there.
+    ///
+    /// # Cancellation
+    /// Those not given back stay.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    ///
+    /// ```
+    /// use ironsys::{Context, durable::{DeadLetters, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (dir, dead) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    /// let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(Outbox::open(dead.path())?);
+    /// letters.put(&ctx, 7, "no such account", b"paid")?;
+    /// let replayed = letters.replay_into(&ctx, &outbox)?;
+    /// let letter = &replayed.returned[0];
+    /// assert_eq!((letter.id, letter.new_id, &*letter.reason), (7, 1, "no such account"));
+    /// assert_eq!((outbox.len(), letters.len()), (1, 0));
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn replay_into(&self, ctx: &Context, outbox: &Outbox) -> Result<Replayed, ReplayError> {
+        self.each(ctx, |ctx, letter| Ok(Turn::Back(outbox.append(ctx, &letter.body)?)))
+    }
+
+    fn each(
+        &self,
+        ctx: &Context,
+        mut give: impl FnMut(&Context, &DeadLetter) -> Result<Turn, ReplayError>,
+    ) -> Result<Replayed, ReplayError> {
+        let mut open = self.open()?;
+        let end = self.outbox.stats().next;
+        let mut replayed = Replayed::default();
+        while open.reader.position() < end {
+            ctx.check()?;
+            let Some(letter) = open.try_next()? else { break };
+            match give(ctx, &letter)? {
+                Turn::Back(new_id) => {
+                    let DeadLetter { id, reason, .. } = letter;
+                    replayed.returned.push(Returned { id, new_id, reason });
+                }
+                Turn::Again(reason) => {
+                    let reasons = format!("{}; {reason}", letter.reason);
+                    // It is there twice before it is there once.
+                    self.put(ctx, letter.id, &reasons, &letter.body)?;
+                    replayed.kept += 1;
+                }
+            }
+            open.done()?;
+        }
+        Ok(replayed)
+    }
+
     /// Returns how many letters there are.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -115,6 +251,27 @@ impl OpenLetters {
         match self.last {
             Some(last) => Ok(self.reader.ack(last)?),
             None => Ok(()),
+        }
+    }
+}
+
+/// Sends one event and waits for its answer.
+fn deliver(
+    ctx: &Context,
+    publisher: &mut impl Publisher,
+    event: &Event,
+) -> Result<(), PublishError> {
+    if publisher.send(ctx, event)? == Sent::Done {
+        return Ok(());
+    }
+    let mut answers = Vec::new();
+    loop {
+        ctx.check()?;
+        publisher.settle(ctx, &mut answers)?;
+        match answers.drain(..).find(|(id, _)| *id == event.id) {
+            Some((_, Ok(()))) => return Ok(()),
+            Some((_, Err(reason))) => return Err(PublishError::Rejected(reason)),
+            None => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::channel::Watcher;
 use crate::context::{Canceller, Context};
 use crate::error::BuildError;
 use crate::pool::{JoinError, Pool, Ticket};
+use crate::service::{Ended, Part};
 use std::fmt;
 
 /// A thread that sends the events of an outbox to a broker.
@@ -108,6 +109,22 @@ impl Relay {
     #[must_use]
     pub fn stats(&self) -> RelayStats {
         *self.stats.get()
+    }
+
+    /// Returns a handle on its counts that does not keep it at work.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher<RelayStats> {
+        self.stats.clone()
+    }
+}
+
+/// An error that ended the relay is one of the part; events that were not sent are in the outbox.
+impl Part for Relay {
+    fn drain(self: Box<Self>, ctx: &Context) -> Ended {
+        match Relay::drain(*self, ctx).error {
+            None => Ended::clean(),
+            Some(error) => Ended::clean().error(error),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod publisher;
 mod run;
 
 pub use builder::{RelayBuilder, StartError};
-pub use dead::{DeadLetter, DeadLetters, OpenLetters};
+pub use dead::{DeadLetter, DeadLetters, OpenLetters, ReplayError, Replayed, Returned};
 pub use handle::{Relay, RelayReport};
 pub use publisher::{PublishError, Publisher, Sent};
 pub use run::{RelayError, RelayStats};

@@ -8,6 +8,7 @@ use crate::context::{Context, Stop};
 use crate::durable::outbox::{AppendError, ReadError, Reader};
 use crate::durable::storage::StorageError;
 use crate::observe::Ledger;
+use crate::resilience::{Answer, Breaker};
 use crate::schedule::{Backoff, Delays};
 
 /// Why a relay ended before it was drained.
@@ -46,7 +47,7 @@ pub struct RelayStats {
     pub sent: u64,
     /// How many times the broker was down.
     pub outages: u64,
-    /// Whether it is down now.
+    /// Whether it is down now, or its breaker open.
     pub is_down: bool,
 }
 
@@ -58,6 +59,7 @@ pub(super) struct Run<P> {
     pub(super) backoff: Backoff,
     pub(super) rejections: u32,
     pub(super) dead: Option<DeadLetters>,
+    pub(super) breaker: Option<Breaker>,
     pub(super) shown: channel::Publisher<RelayStats>,
     pub(super) stats: RelayStats,
     pub(super) flights: Flights,
@@ -76,7 +78,7 @@ impl<P: Publisher> Run<P> {
             if self.flights.len() == 0 {
                 break ctx.check().map_err(RelayError::from); // Drained, or stopped.
             }
-            match self.exchange(ctx, &mut answers) {
+            match self.guarded(ctx, &mut answers) {
                 Ok(()) => {
                     if !answers.is_empty() || self.flights.len() == 0 {
                         delays = backoff.delays();
@@ -125,6 +127,31 @@ impl<P: Publisher> Run<P> {
         Ok(())
     }
 
+    /// Talks to the broker if the breaker lets it; waits until it does.
+    fn guarded(
+        &mut self,
+        ctx: &Context,
+        answers: &mut Vec<(u64, Result<(), String>)>,
+    ) -> Result<(), PublishError> {
+        let Some(breaker) = self.breaker.clone() else { return self.exchange(ctx, answers) };
+        let admission = match breaker.try_admit() {
+            Ok(admission) => admission,
+            Err(_) => {
+                self.stats.is_down = true;
+                self.show();
+                breaker.admit(ctx)?
+            }
+        };
+        let result = self.exchange(ctx, answers);
+        admission.answer(match &result {
+            // A rejection is about the event: the broker is well.
+            Ok(()) => Answer::Success,
+            Err(PublishError::Stopped(_)) => Answer::Ignore,
+            Err(_) => Answer::Failure,
+        });
+        result
+    }
+
     /// Sends what is to be sent, in order, and takes the broker's answers.
     fn exchange(
         &mut self,
@@ -140,7 +167,7 @@ impl<P: Publisher> Run<P> {
                 Err(PublishError::Rejected(reason)) => answers.push((id, Err(reason))),
                 Err(e) => return Err(e),
             }
-            flight.state = State::Pending;
+            self.flights.sent(id);
         }
         if answers.is_empty() && self.flights.has_pending() {
             self.publisher.settle(ctx, answers)?;
@@ -180,13 +207,13 @@ impl<P: Publisher> Run<P> {
                 continue; // Answered twice: it was sent twice.
             };
             let Err(reason) = answer else {
-                flight.state = State::Done;
+                self.flights.done(id);
                 self.stats.ledger.done += 1;
                 continue;
             };
             flight.rejections += 1;
             if flight.rejections < self.rejections {
-                flight.state = State::Unsent;
+                self.flights.unsend(id);
                 continue;
             }
             let no_letter =
@@ -194,7 +221,7 @@ impl<P: Publisher> Run<P> {
             let Some(dead) = &self.dead else { return Err(no_letter("none are kept".into())) };
             let put = dead.put(ctx, id, &reason, &flight.event.body);
             put.map_err(|e: AppendError| no_letter(e.to_string()))?;
-            flight.state = State::Done;
+            self.flights.done(id);
             self.stats.ledger.dropped += 1;
         }
         if let Some(last) = self.flights.land()

@@ -1,0 +1,153 @@
+//! The accept loop: a thread for each connection, as many as the limit says, and a drain.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use ironsys::limit::Semaphore;
+use ironsys::pool::Pool;
+use ironsys::service::Ended;
+use ironsys::threads::ThreadCache;
+use ironsys::{Context, Stop};
+
+use super::connection::{self, Connection};
+use super::{Refused, Request, Response};
+
+/// What answers requests: called from the threads of all connections.
+pub(crate) trait Handler: Send + Sync + 'static {
+    fn answer(&self, ctx: &Context, request: &Request<'_>) -> Response;
+
+    /// Counts a request that did not get as far as [`answer`](Self::answer).
+    fn refused(&self, refused: &Refused) {
+        let _ = refused;
+    }
+}
+
+/// What a client may take of the server.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    /// How long a request may take to come, and its answer to be made and to go: each.
+    pub(crate) request: Duration,
+    /// How long a connection may say nothing between two requests.
+    pub(crate) idle: Duration,
+    /// Bytes of a body.
+    pub(crate) body: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (request, idle) = (Duration::from_secs(5), Duration::from_secs(30));
+        Limits { connections: 512, request, idle, body: 1024 * 1024 }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct ServerStats {
+    pub(crate) open: AtomicU64,
+    pub(crate) accepted: AtomicU64,
+    /// Turned away since there were too many.
+    pub(crate) turned_away: AtomicU64,
+    /// Cut since they took too long.
+    pub(crate) cut: AtomicU64,
+}
+
+pub(crate) struct Server {
+    listener: TcpListener,
+    limits: Limits,
+    stats: Arc<ServerStats>,
+}
+
+impl Server {
+    pub(crate) fn bind(address: impl ToSocketAddrs, limits: Limits) -> io::Result<Server> {
+        Ok(Server { listener: TcpListener::bind(address)?, limits, stats: Arc::default() })
+    }
+
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub(crate) fn stats(&self) -> Arc<ServerStats> {
+        self.stats.clone()
+    }
+
+    /// Serves on threads of its own; what it returns is the part of a service that drains it: no more
+    /// connections, every request that has begun is answered, then all are closed.
+    pub(crate) fn start<H: Handler>(
+        self,
+        ctx: &Context,
+        name: &str,
+        handler: Arc<H>,
+    ) -> Result<impl FnOnce(&Context) -> Ended + Send + use<H>, ironsys::BuildError> {
+        let stats = self.stats.clone();
+        let ctx = ctx.with_value(ThreadCache::new(self.limits.connections.min(64)));
+        let pool = Pool::builder(name).workers(1).queue(1).context(&ctx).build()?;
+        let (intake, close) = ctx.with_cancel();
+        let serve = move |ctx: &Context| self.serve(ctx, &intake, &*handler);
+        let server = pool.try_submit(serve).ok();
+        Ok(move |ctx: &Context| {
+            close.cancel_with("the server takes no more requests");
+            drop(pool.drain(ctx)); // When `ctx` stops it cancels what is left, and waits for that.
+            let cut = stats.open.load(Relaxed);
+            let ended = Ended::clean().left("connections", cut);
+            match server.map(|server| server.join(&Context::root().0)) {
+                Some(Ok(Err(error))) => ended.error(error),
+                Some(Err(error)) if !ctx.is_stopped() => ended.error(error),
+                _ => ended,
+            }
+        })
+    }
+
+    /// Accepts until `intake` stops; returns when the last connection has ended.
+    fn serve<H: Handler>(self, ctx: &Context, intake: &Context, handler: &H) -> io::Result<()> {
+        let mut address = self.address()?;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        // The listener has nothing that would wake it but a connection.
+        let knock = move |_: Stop| {
+            let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        };
+        let _wakes = intake.on_stop(knock);
+        let room = Semaphore::new(self.limits.connections);
+        let threads = self.limits.connections + 1;
+        let options = ironsys::scope::options().limit(threads).name("connections");
+        let served = options.run(ctx, |s| {
+            while !intake.is_stopped() {
+                let (stream, peer) = match self.listener.accept() {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // No descriptors, or the client has gone again: the next may fare better.
+                        log::warn!("no connection was accepted: {error}");
+                        let _ = intake.sleep(Duration::from_millis(20));
+                        continue;
+                    }
+                };
+                if intake.is_stopped() {
+                    break;
+                }
+                self.stats.accepted.fetch_add(1, Relaxed);
+                let Some(permit) = room.try_acquire(1).ok() else {
+                    self.stats.turned_away.fetch_add(1, Relaxed);
+                    connection::turn_away(&stream);
+                    continue;
+                };
+                let (limits, stats) = (&self.limits, &*self.stats);
+                s.execute(move |ctx| {
+                    let _permit = permit;
+                    stats.open.fetch_add(1, Relaxed);
+                    let connection = Connection::new(stream, peer.ip(), limits, stats);
+                    if let Ok(connection) = connection {
+                        connection.run(ctx, intake, handler);
+                    }
+                    stats.open.fetch_sub(1, Relaxed);
+                    Ok::<(), Stop>(())
+                });
+            }
+            Ok(())
+        });
+        served.map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,110 @@
+//! All shapes as one service. What is started later uses what was started before; so the drain goes from
+//! the server that takes requests to the outbox that keeps what they cost.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ironsys::Context;
+use ironsys::durable::{DiskStore, Outbox};
+use ironsys::schedule::Backoff;
+use ironsys::service::Service;
+
+use crate::app::{App, Gate, Meters};
+use crate::billing::Billing;
+use crate::faults::Faults;
+use crate::http::{Limits, Server};
+use crate::ingest::Source;
+use crate::options::Options;
+use crate::{auth, cart, eyes, ingest, rollup};
+
+/// What the rest of the program needs of the service.
+pub(crate) struct Started {
+    pub(crate) address: SocketAddr,
+    pub(crate) app: Arc<App>,
+}
+
+pub(crate) fn start(
+    ctx: &Context,
+    dir: &Path,
+    options: &Options,
+) -> Result<(Service, Started), Box<dyn Error>> {
+    let faults = Arc::new(Faults::default());
+    let mut service =
+        Service::builder("ironsys").context(ctx).drain_within(options.drain).build()?;
+
+    // Who cannot be bound is told before anything is begun.
+    let limits = Limits { connections: options.connections, ..Limits::default() };
+    let server = Server::bind(&*options.address, limits)
+        .map_err(|e| format!("cannot listen at {}: {e}", options.address))?;
+    let address = server.address()?;
+
+    let eyes = eyes::open(&mut service, options.trace.clone())?;
+    if options.plant_deadlock {
+        eyes::plant(&mut service)?;
+    }
+    let usage = Outbox::open(dir.join("usage"))?;
+    service.start("outbox", |_| Ok::<_, std::io::Error>((usage.clone(), ())))?;
+    let (billing, books) = Billing::open(&dir.join("billing.log"), faults.clone())?;
+    let backoff = Backoff::exponential(Duration::from_millis(50)).max_delay(Duration::from_secs(1));
+    let relay = service.start("relay", |ctx| {
+        let relay = usage.relay(billing).name("billing").backoff(backoff).start(ctx)?;
+        let stats = relay.watcher();
+        Ok::<_, ironsys::durable::StartError>((relay, stats))
+    })?;
+
+    let store = Arc::new(DiskStore::open(dir.join("carts.redb"))?);
+    let carts = cart::start(&mut service, store, options.live)?;
+    let ingest = ingest::start(&mut service, options.workers)?;
+    let rollups = rollup::start(&mut service, &ingest, options.rollup)?;
+    let auth = auth::start(&mut service, &faults)?;
+    for source in &options.sources {
+        let ingest = ingest.clone();
+        match source.clone() {
+            Source::File(path) => {
+                service.spawn("follow", move |ctx| ingest.follow(ctx, &path))?;
+            }
+            Source::Stdin => {
+                // Nothing wakes a thread that reads the standard input: it ends with the process.
+                let (ctx, name) = (ctx.clone(), std::thread::Builder::new().name("stdin".into()));
+                name.spawn(move || ingest.read_stdin(&ctx))?;
+            }
+        }
+    }
+
+    let app = Arc::new(App {
+        carts,
+        ingest,
+        rollups,
+        usage,
+        relay,
+        books,
+        auth,
+        gate: Gate::new(options.rate, options.concurrent)?,
+        faults,
+        health: service.health(),
+        http: server.stats(),
+        meters: Meters::default(),
+        eyes,
+        token: options.token.clone(),
+        started: Instant::now(),
+    });
+    let carts = app.carts.clone();
+    service.ready_if("carts", move || match carts.stats().queued {
+        0..10_000 => Ok(()),
+        queued => Err(format!("{queued} messages wait")),
+    });
+    let usage = app.usage.clone();
+    service.ready_if("outbox", move || match usage.stats().bytes_on_disk {
+        0..0x4000_0000 => Ok(()),
+        bytes => Err(format!("{bytes} bytes wait for billing")),
+    });
+    let handler = app.clone();
+    service.start("http", |ctx| {
+        let part = server.start(ctx, "http", handler)?;
+        Ok::<_, ironsys::BuildError>((part, ()))
+    })?;
+    Ok((service, Started { address, app }))
+}
