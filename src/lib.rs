@@ -133,6 +133,9 @@ pub mod session;
 #[cfg(feature = "durable")]
 pub mod durable;
 
+#[cfg(all(feature = "nats", not(any(loom, ironsys_loom, shuttle))))]
+pub mod brokers;
+
 pub mod export;
 
 #[cfg(feature = "testing")]

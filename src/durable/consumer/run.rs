@@ -4,7 +4,7 @@ use super::builder::Consumer;
 use super::source::{Committer, Delivery, Source, SourceError};
 use super::watermark::Watermark;
 use super::window::Window;
-use crate::channel::{self, Receiver, Sender, WatchError};
+use crate::channel::{self, Receiver, Sender, TrySendError, WatchError};
 use crate::context::{Context, Stop};
 use crate::limit::{AcquireError, Permit, Semaphore};
 use crate::observe::Ledger;
@@ -158,10 +158,15 @@ fn feed<S: Source>(
     }
 }
 
+/// Tells the committer, also after a stop: there is always room, and what is not known to have begun is
+/// not handed back.
 fn tell(ctx: &Context, news: &Sender<News>, what: News) -> Result<(), Stop> {
-    match news.send(ctx, what) {
-        Err(e) => e.stop().cloned().map_or(Ok(()), Err), // Closed: the committer has failed.
-        Ok(()) => Ok(()),
+    match news.try_send(what) {
+        Ok(()) | Err(TrySendError::Closed(_)) => Ok(()), // Closed: the committer has failed.
+        Err(TrySendError::Full(what)) => news
+            .send(ctx, what)
+            .map_err(|e| e.stop().cloned())
+            .or_else(|stop| stop.map_or(Ok(()), Err)),
     }
 }
 
@@ -256,9 +261,14 @@ fn commit<C: Committer>(
             }
         }
         if let Some(position) = last {
-            let cleanup = ctx.shielded(COMMIT_TIME);
-            let under = if ctx.is_stopped() { &cleanup } else { ctx };
-            committer.commit(under, position)?;
+            let committed = match committer.commit(ctx, position) {
+                // What is done with is committed after a stop, too, also if that came in the midst.
+                Err(SourceError::Stopped(_)) if ctx.is_stopped() => {
+                    committer.commit(&ctx.shielded(COMMIT_TIME), position)
+                }
+                committed => committed,
+            };
+            committed?;
             report.committed = Some(position);
         }
     }

@@ -1,0 +1,402 @@
+//! A connection that is made again when it breaks.
+
+use super::connection::{real_deadline, write_subscription};
+use super::error::NatsError;
+use super::message::Message;
+use super::options::Options;
+use super::parse::Said;
+use super::wire::Wire;
+use crate::context::{Context, Stop};
+use crate::sync::next_number;
+use crate::sync::time::now;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io::Write;
+use std::time::Instant;
+
+/// What is read at a time.
+const CHUNK: usize = 64 * 1024;
+/// What is gathered before it is written.
+const GATHER: usize = 64 * 1024;
+/// What waits for a connection at the most.
+const EARLY: usize = 8 * 1024 * 1024;
+/// Messages that have come while something else was waited for.
+const HELD: usize = 65_536;
+
+/// Talks to a server: publishes, asks, subscribes.
+///
+/// It is used by one thread at a time. What is published is gathered, and written with the next
+/// [`flush`](Self::flush) or wait. A call that finds the connection broken makes a new one, to whichever
+/// server lets it in, and subscribes again; what was published and not written is lost with it, so who
+/// must know waits for an answer, as [`JetStream`](super::JetStream) does.
+///
+/// ```no_run
+/// use ironsys::{Context, brokers::nats::{Client, Options}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (ctx, _cancel) = Context::root();
+/// let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+/// let news = client.subscribe("news.>")?;
+/// client.publish("news.today", b"rain")?;
+/// assert_eq!(client.next(&ctx, &news)?.payload, b"rain");
+/// # Ok(()) }
+/// ```
+pub struct Client {
+    pub(super) options: Options,
+    pub(super) wire: Option<Wire>,
+    pub(super) chunk: Box<[u8]>,
+    /// What has come, understood up to `at`.
+    pub(super) buf: Vec<u8>,
+    pub(super) at: usize,
+    /// What is to be written.
+    pub(super) out: Vec<u8>,
+    /// What is to be written once there is a connection.
+    pub(super) early: Vec<u8>,
+    /// Pings that were sent and not answered.
+    pub(super) pings: usize,
+    pub(super) subscriptions: HashMap<u64, (String, Option<String>)>,
+    /// Messages nobody has asked for yet.
+    held: VecDeque<Message>,
+    last: u64,
+    inbox: String,
+    /// The most that the server takes.
+    pub(super) largest: usize,
+    /// How often a connection was made.
+    pub(super) connects: u64,
+}
+
+/// Messages of a subject. Made by [`Client::subscribe`], and given back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subscription(pub(super) u64);
+
+/// The subscription to all answers.
+const INBOX: u64 = 1;
+
+impl Client {
+    /// Connects to the first server that lets one in; goes round as long as all of them are down.
+    ///
+    /// # Cancellation
+    /// Ends at once; nothing is left.
+    ///
+    /// # Errors
+    /// A server refuses, or is none; or the context stopped.
+    pub fn connect(ctx: &Context, options: Options) -> Result<Client, NatsError> {
+        let mut client = Client::new(options);
+        client.ready(ctx)?;
+        Ok(client)
+    }
+
+    /// Makes one that connects when it is first needed.
+    pub(super) fn new(options: Options) -> Client {
+        let nanos = crate::sync::random_u64();
+        let inbox = format!("_INBOX.{nanos:016x}{:x}", next_number());
+        let mut subscriptions = HashMap::new();
+        subscriptions.insert(INBOX, (format!("{inbox}.*"), None));
+        Client {
+            options,
+            wire: None,
+            chunk: vec![0; CHUNK].into(),
+            buf: Vec::new(),
+            at: 0,
+            out: Vec::new(),
+            early: Vec::new(),
+            pings: 0,
+            subscriptions,
+            held: VecDeque::new(),
+            last: INBOX,
+            inbox,
+            largest: 1024 * 1024,
+            connects: 0,
+        }
+    }
+
+    /// Returns how often it has connected: more than once if the connection has broken.
+    #[must_use]
+    pub fn connects(&self) -> u64 {
+        self.connects
+    }
+
+    /// Gives the connection up; the next call makes a new one.
+    pub fn disconnect(&mut self) {
+        // Messages that have come are not lost with it.
+        while let Ok(Some(said)) = self.take() {
+            if let Said::Message(message) = said
+                && self.held.len() < HELD
+            {
+                let _ = self.hold(message);
+            }
+        }
+        self.wire = None;
+        self.buf.clear();
+        self.at = 0;
+        self.out.clear();
+        self.pings = 0;
+    }
+
+    // ===== talking =====
+
+    /// Sends a message, with the next flush or wait.
+    ///
+    /// # Errors
+    /// The subject cannot be one, or the message is larger than the server takes.
+    pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Result<(), NatsError> {
+        self.send(subject, None, &[], payload)
+    }
+
+    /// Sends a message with a place for the answer, and headers.
+    ///
+    /// # Errors
+    /// As of [`publish`](Self::publish), and for names or values of headers that have line ends.
+    pub fn send(
+        &mut self,
+        subject: &str,
+        reply: Option<&str>,
+        headers: &[(&str, &str)],
+        payload: &[u8],
+    ) -> Result<(), NatsError> {
+        check_subject(subject)?;
+        reply.map_or(Ok(()), check_subject)?;
+        let reply = reply.map(|reply| format!(" {reply}")).unwrap_or_default();
+        let mut head = String::new();
+        if !headers.is_empty() {
+            head.push_str("NATS/1.0\r\n");
+            for (name, value) in headers {
+                if name.is_empty()
+                    || name.contains([':', '\r', '\n'])
+                    || value.contains(['\r', '\n'])
+                {
+                    return Err(NatsError::Misused(format!("`{name}` cannot be a header")));
+                }
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            head.push_str("\r\n");
+        }
+        let total = head.len() + payload.len();
+        if total > self.largest {
+            let most = self.largest;
+            return Err(NatsError::Misused(format!("{total} bytes: the server takes {most}")));
+        }
+        let out = if self.wire.is_some() { &mut self.out } else { &mut self.early };
+        if self.wire.is_none() && out.len() + total > EARLY {
+            return Err(NatsError::Misused("too much waits for a connection".into()));
+        }
+        // Writing to a `Vec` does not fail.
+        let _ = match head.len() {
+            0 => write!(out, "PUB {subject}{reply} {total}\r\n"),
+            len => write!(out, "HPUB {subject}{reply} {len} {total}\r\n{head}"),
+        };
+        out.extend_from_slice(payload);
+        out.extend_from_slice(b"\r\n");
+        if self.out.len() >= GATHER && self.wire.is_some() {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered, and waits until the server has it.
+    ///
+    /// # Cancellation
+    /// A cancel breaks the connection: how much was written is not known.
+    ///
+    /// # Errors
+    /// The connection broke, or could not be made; the context stopped.
+    pub fn flush(&mut self, ctx: &Context) -> Result<(), NatsError> {
+        self.ready(ctx)?;
+        self.out.extend_from_slice(b"PING\r\n");
+        self.pings += 1;
+        match self.wait_for(ctx, None, true, |_| false) {
+            Ok(_) if self.wire.is_some() && self.pings == 0 => Ok(()),
+            Ok(_) => Err(ctx.check().err().map_or_else(|| self.broken(), NatsError::Stopped)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends a message and waits for the answer.
+    ///
+    /// # Cancellation
+    /// The answer, if it comes, is dropped. A cancel breaks the connection, a deadline does not.
+    ///
+    /// # Errors
+    /// Nobody is there to answer; the connection broke; the context stopped.
+    pub fn request(
+        &mut self,
+        ctx: &Context,
+        subject: &str,
+        payload: &[u8],
+    ) -> Result<Message, NatsError> {
+        self.ready(ctx)?;
+        let reply = self.reply_to(&next_number().to_string());
+        self.send(subject, Some(&reply), &[], payload)?;
+        let answer = self.wait(ctx, None, |m| m.subject == reply)?;
+        match answer {
+            Some(answer) if answer.status == Some(503) => {
+                Err(NatsError::NoResponders { subject: subject.to_owned() })
+            }
+            Some(answer) => Ok(answer),
+            None => Err(ctx.check().err().map_or_else(|| self.broken(), NatsError::Stopped)),
+        }
+    }
+
+    /// Where an answer of that name comes to this client.
+    pub(super) fn reply_to(&self, name: &str) -> String {
+        format!("{}.{name}", self.inbox)
+    }
+
+    /// Takes part in a subject from now on; `*` stands for one part, `>` for all that follow.
+    ///
+    /// # Errors
+    /// The subject cannot be one.
+    pub fn subscribe(&mut self, subject: &str) -> Result<Subscription, NatsError> {
+        self.subscribe_as(subject, None)
+    }
+
+    /// The same in a group: each message goes to one of it.
+    ///
+    /// # Errors
+    /// Subject or group cannot be one.
+    pub fn subscribe_in(&mut self, subject: &str, group: &str) -> Result<Subscription, NatsError> {
+        check_subject(group)?;
+        self.subscribe_as(subject, Some(group.to_owned()))
+    }
+
+    fn subscribe_as(
+        &mut self,
+        subject: &str,
+        group: Option<String>,
+    ) -> Result<Subscription, NatsError> {
+        check_subject(subject)?;
+        self.last += 1;
+        let subscription = (subject.to_owned(), group);
+        if self.wire.is_some() {
+            write_subscription(&mut self.out, self.last, &subscription);
+        }
+        self.subscriptions.insert(self.last, subscription);
+        Ok(Subscription(self.last))
+    }
+
+    /// Takes part no longer. Messages that have come are dropped.
+    pub fn unsubscribe(&mut self, subscription: Subscription) {
+        if self.subscriptions.remove(&subscription.0).is_some() && self.wire.is_some() {
+            let _ = write!(self.out, "UNSUB {}\r\n", subscription.0);
+        }
+        self.held.retain(|message| message.subscription != subscription.0);
+    }
+
+    /// Waits for the next message of a subscription.
+    ///
+    /// # Cancellation
+    /// No message is lost by a deadline. A cancel breaks the connection: what comes until there is a new
+    /// one is missed.
+    ///
+    /// # Errors
+    /// The connection broke, and what came meanwhile is missed; the context stopped.
+    pub fn next(&mut self, ctx: &Context, of: &Subscription) -> Result<Message, NatsError> {
+        let id = of.0;
+        self.ready(ctx)?;
+        match self.wait(ctx, None, |message| message.subscription == id)? {
+            Some(message) => Ok(message),
+            None => Err(ctx.check().err().map_or_else(|| self.broken(), NatsError::Stopped)),
+        }
+    }
+
+    /// Waits for a message that is wanted, as long as `ctx` lets it and not after `until`; others are
+    /// held for those who want them. `None`: it was time.
+    pub(super) fn wait(
+        &mut self,
+        ctx: &Context,
+        until: Option<Instant>,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Option<Message>, NatsError> {
+        self.wait_for(ctx, until, false, wanted)
+    }
+
+    /// The same; if it is for a pong, until all pings are answered.
+    fn wait_for(
+        &mut self,
+        ctx: &Context,
+        until: Option<Instant>,
+        for_pong: bool,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Option<Message>, NatsError> {
+        let waited = self.wait_once(ctx, until, for_pong, wanted);
+        if let Err(NatsError::Stopped(Stop::Cancelled(_))) = &waited {
+            // The socket is shut down, or about to be.
+            self.disconnect();
+        }
+        waited
+    }
+
+    fn wait_once(
+        &mut self,
+        ctx: &Context,
+        until: Option<Instant>,
+        for_pong: bool,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Option<Message>, NatsError> {
+        if let Some(at) = self.held.iter().position(&wanted) {
+            return Ok(self.held.remove(at));
+        }
+        self.ready(ctx)?;
+        let _guard = self.guard(ctx);
+        self.write()?;
+        let end = crate::context::earliest(until, real_deadline(ctx));
+        loop {
+            while let Some(said) = self.take()? {
+                match said {
+                    Said::Message(message) if wanted(&message) => return Ok(Some(message)),
+                    Said::Message(message) => self.hold(message)?,
+                    Said::Ping => {
+                        self.out.extend_from_slice(b"PONG\r\n");
+                        self.write()?;
+                    }
+                    Said::Err(what) => return Err(self.refused(what)),
+                    Said::Info(info) => self.info(&info)?,
+                    Said::Pong => {
+                        self.pings = self.pings.saturating_sub(1);
+                        if for_pong && self.pings == 0 {
+                            return Ok(None);
+                        }
+                    }
+                    Said::Ok => {}
+                }
+            }
+            ctx.check()?;
+            if end.is_some_and(|end| now() >= end) {
+                return Ok(None);
+            }
+            self.fill(ctx, end)?;
+        }
+    }
+
+    pub(super) fn hold(&mut self, message: Message) -> Result<(), NatsError> {
+        // An answer that nobody waits for any more.
+        if message.subscription == INBOX
+            && message.status != Some(503)
+            && self.held.len() >= HELD / 2
+        {
+            return Ok(());
+        }
+        if self.held.len() >= HELD {
+            return Err(self.protocol("more messages have come than anybody takes".into()));
+        }
+        if self.subscriptions.contains_key(&message.subscription) {
+            self.held.push_back(message);
+        }
+        Ok(())
+    }
+}
+
+fn check_subject(subject: &str) -> Result<(), NatsError> {
+    let bad = subject.is_empty()
+        || subject.split('.').any(str::is_empty)
+        || subject.bytes().any(|b| b <= b' ' || b == 0x7f);
+    if bad { Err(NatsError::Misused(format!("{subject:?} is no subject"))) } else { Ok(()) }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("options", &self.options)
+            .field("connected", &self.wire.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Streams and consumers of JetStream.
+
+use super::client::Client;
+use super::error::NatsError;
+use super::message::Message;
+use super::options::Options;
+use crate::context::Context;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Makes streams, and publishes to them one message at a time.
+///
+/// ```no_run
+/// use ironsys::{Context, brokers::nats::{JetStream, Options}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (ctx, _cancel) = Context::root();
+/// let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+/// jetstream.ensure_stream(&ctx, "USAGE", &["usage.>"])?;
+/// let (seq, is_new) = jetstream.publish(&ctx, "usage.ada", "event-1", b"2")?;
+/// # let _ = (seq, is_new);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct JetStream {
+    client: Client,
+}
+
+impl JetStream {
+    /// Connects; see [`Client::connect`].
+    ///
+    /// # Cancellation
+    /// # Errors
+    /// As there.
+    pub fn connect(ctx: &Context, options: Options) -> Result<JetStream, NatsError> {
+        Ok(JetStream { client: Client::connect(ctx, options)? })
+    }
+
+    /// Returns the connection.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// Makes a stream that keeps what is sent to these subjects in files, unless there is one of that
+    /// name. Messages with a known `Nats-Msg-Id` are dropped for two minutes.
+    ///
+    /// # Cancellation
+    /// Whether it was made is not known.
+    ///
+    /// # Errors
+    /// See [`NatsError`].
+    pub fn ensure_stream(
+        &mut self,
+        ctx: &Context,
+        name: &str,
+        subjects: &[&str],
+    ) -> Result<(), NatsError> {
+        let wanted = json!({"name": name, "subjects": subjects, "storage": "file"});
+        match api(&mut self.client, ctx, &format!("STREAM.CREATE.{name}"), &wanted) {
+            // There is one, with other settings.
+            Err(NatsError::JetStream { code: 10058, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Makes a durable consumer with explicit acks, unless there is one of that name. What is not acked
+    /// within `ack_wait` is delivered again.
+    ///
+    /// # Cancellation
+    /// Whether it was made is not known.
+    ///
+    /// # Errors
+    /// See [`NatsError`].
+    pub fn ensure_consumer(
+        &mut self,
+        ctx: &Context,
+        stream: &str,
+        durable: &str,
+        ack_wait: Duration,
+    ) -> Result<(), NatsError> {
+        ensure_consumer(&mut self.client, ctx, stream, durable, ack_wait)
+    }
+
+    /// Publishes and waits until the stream has it; returns its number there, and whether it is new:
+    /// `false` if the stream knew the id.
+    ///
+    /// # Cancellation
+    /// Whether the stream has it is not known: publish it again with the same id.
+    ///
+    /// # Errors
+    /// See [`NatsError`].
+    pub fn publish(
+        &mut self,
+        ctx: &Context,
+        subject: &str,
+        id: &str,
+        payload: &[u8],
+    ) -> Result<(u64, bool), NatsError> {
+        self.client.ready(ctx)?;
+        let reply = self.client.reply_to(&crate::sync::next_number().to_string());
+        self.client.send(subject, Some(&reply), &[("Nats-Msg-Id", id)], payload)?;
+        let answer = self.client.wait(ctx, None, |message| message.subject == reply)?;
+        let Some(answer) = answer else {
+            return Err(ctx.check().err().map_or_else(
+                || NatsError::NoResponders { subject: subject.to_owned() },
+                NatsError::Stopped,
+            ));
+        };
+        stored(subject, &answer)
+    }
+
+    /// Returns how many messages a stream has.
+    ///
+    /// # Cancellation
+    /// # Errors
+    /// See [`NatsError`].
+    pub fn len(&mut self, ctx: &Context, stream: &str) -> Result<u64, NatsError> {
+        let info = api(&mut self.client, ctx, &format!("STREAM.INFO.{stream}"), &Value::Null)?;
+        Ok(info["state"]["messages"].as_u64().unwrap_or(0))
+    }
+}
+
+pub(super) fn ensure_consumer(
+    client: &mut Client,
+    ctx: &Context,
+    stream: &str,
+    durable: &str,
+    ack_wait: Duration,
+) -> Result<(), NatsError> {
+    let wanted = json!({"stream_name": stream, "config": {
+        "durable_name": durable, "ack_policy": "explicit", "deliver_policy": "all",
+        "ack_wait": u64::try_from(ack_wait.as_nanos()).unwrap_or(u64::MAX), "max_deliver": -1,
+        "max_ack_pending": 10_000,
+    }});
+    match api(client, ctx, &format!("CONSUMER.DURABLE.CREATE.{stream}.{durable}"), &wanted) {
+        // There is one, with other settings.
+        Err(NatsError::JetStream { code: 10013 | 10105 | 10148, .. }) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Asks the API of JetStream.
+fn api(client: &mut Client, ctx: &Context, what: &str, ask: &Value) -> Result<Value, NatsError> {
+    let payload = if ask.is_null() { Vec::new() } else { ask.to_string().into_bytes() };
+    let answer = client.request(ctx, &format!("$JS.API.{what}"), &payload)?;
+    checked(&answer.payload)
+}
+
+/// Whether a stream has a message, by its answer.
+pub(super) fn stored(subject: &str, answer: &Message) -> Result<(u64, bool), NatsError> {
+    if answer.status == Some(503) {
+        return Err(NatsError::NoResponders { subject: subject.to_owned() });
+    }
+    let answer = checked(&answer.payload)?;
+    match answer["seq"].as_u64() {
+        Some(seq) => Ok((seq, answer["duplicate"] != Value::Bool(true))),
+        None => {
+            Err(NatsError::JetStream { code: 0, description: "the answer has no number".into() })
+        }
+    }
+}
+
+fn checked(payload: &[u8]) -> Result<Value, NatsError> {
+    let odd = |description: String| NatsError::JetStream { code: 0, description };
+    let answer: Value =
+        serde_json::from_slice(payload).map_err(|e| odd(format!("the answer is no JSON: {e}")))?;
+    let error = &answer["error"];
+    if error.is_null() {
+        return Ok(answer);
+    }
+    Err(NatsError::JetStream {
+        code: error["err_code"].as_u64().or(error["code"].as_u64()).unwrap_or(0),
+        description: error["description"].as_str().unwrap_or("no reason is given").to_owned(),
+    })
+}
