@@ -32,6 +32,7 @@
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
+//! | a broker at the end, a rate that processes share | `brokers::redis` (feature `redis`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
 //! | numbers for Prometheus, how long things take | [`export::Scrape`], [`export::Histogram`] |
@@ -86,7 +87,8 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`,
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `redis` what
+//! `ironsys::brokers::redis` has,
 //! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
 //! facade, `full` all of it.
 //!
@@ -129,6 +131,9 @@ pub mod session;
 
 #[cfg(feature = "durable")]
 pub mod durable;
+
+#[cfg(not(any(loom, ironsys_loom, shuttle)))]
+pub mod brokers;
 
 pub mod export;
 

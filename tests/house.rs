@@ -31,6 +31,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("session", 4),
     ("service", 4),
     ("durable", 5),
+    ("brokers", 5),
     ("saga", 5),
     ("export", 5),
     ("testing", 6),

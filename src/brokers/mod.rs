@@ -1,0 +1,6 @@
+//! Clients of brokers: where a relay sends to and a consumer receives from, each behind its feature.
+//!
+//! Not inside a model: they wait in sockets, and take no lock of their own.
+
+#[cfg(feature = "redis")]
+pub mod redis;
