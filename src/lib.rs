@@ -32,6 +32,7 @@
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
+//! | a broker at the end, a rate that processes share | `brokers` (features `nats`, `redis`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
 //! | to be told of threads that wait for each other | [`export::DeadlockWatch`] |
@@ -89,7 +90,8 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`,
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `redis` what
+//! `ironsys::brokers::redis` has,
 //! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
 //! facade, `full` all of it.
 //!
@@ -133,7 +135,7 @@ pub mod session;
 #[cfg(feature = "durable")]
 pub mod durable;
 
-#[cfg(all(feature = "nats", not(any(loom, ironsys_loom, shuttle))))]
+#[cfg(all(any(feature = "nats", feature = "redis"), not(any(loom, ironsys_loom, shuttle))))]
 pub mod brokers;
 
 pub mod export;

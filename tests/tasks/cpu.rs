@@ -25,7 +25,7 @@ fn results_come_in_the_order_of_the_items() {
 #[test]
 fn nothing_to_do_is_no_failure() {
     on_both(|cpu, ctx| {
-        assert_eq!(cpu.map(ctx, 0..0, |i| i).unwrap(), []);
+        assert!(cpu.map(ctx, 0..0, |i| i).unwrap().is_empty());
         cpu.for_each(ctx, [], |()| ()).unwrap();
     });
 }
