@@ -3,10 +3,12 @@
 mod ends;
 mod failures;
 mod goflow;
+mod laws;
 mod links;
 mod operators;
 mod order;
 mod parallel;
+mod peers;
 mod sinks;
 mod sources;
 mod tables;

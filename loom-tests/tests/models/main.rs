@@ -14,6 +14,7 @@ mod context;
 mod cpu;
 mod durable;
 mod flow;
+mod flow_ends;
 mod flow_ways;
 mod gate;
 mod guards;

@@ -79,16 +79,25 @@ where
     }
 }
 
+/// An item with its number in the flow: a worker cannot tell it from those that it gets.
+type Numbered<T> = (u64, T);
+
 /// Gives every item to the worker of its key.
 fn split<P: Pull>(
-    (up, ways, at, lane): &mut (P, Vec<Writer<P::Item>>, At, impl FnMut(&P::Item, usize) -> usize),
+    (up, ways, at, lane): &mut (
+        P,
+        Vec<Writer<Numbered<P::Item>>>,
+        At,
+        impl FnMut(&P::Item, usize) -> usize,
+    ),
     cx: &Cx,
 ) -> Result<(), Halt> {
     loop {
         match up.step(cx)? {
             Step::Item(item) => {
+                let number = at.item;
                 let to = at.item(cx, || lane(&item, ways.len()));
-                if ways[to].add(item) && !ways[to].try_flush()? {
+                if ways[to].add((number, item)) && !ways[to].try_flush()? {
                     // Before it waits for this worker it lets the others have what is theirs.
                     ways.iter_mut().try_for_each(|way| way.try_flush().map(drop))?;
                     ways[to].flush(cx)?;
@@ -109,13 +118,14 @@ fn split<P: Pull>(
 
 /// What each worker does: its items one after the other.
 fn work<T: Send, U: Send>(
-    (items, writer, at, f): &mut (Reader<T>, Writer<U>, At, Arc<impl Fn(T) -> U>),
+    (items, writer, at, f): &mut (Reader<Numbered<T>>, Writer<U>, At, Arc<impl Fn(T) -> U>),
     cx: &Cx,
 ) -> Result<(), Halt> {
     loop {
         match items.step(cx)? {
-            Step::Item(item) => {
-                let out = at.item(cx, || f(item));
+            Step::Item((number, item)) => {
+                at.item = number;
+                let out = at.call(cx, || f(item));
                 writer.push(out, cx)?;
             }
             Step::Wait => {
@@ -146,7 +156,8 @@ where
     /// With 0 workers, or a window of 0, the run fails before it begins, as misbuilt.
     ///
     /// # Panics
-    /// As for [`par_map`](Flow::par_map).
+    /// As for [`par_map`](Flow::par_map); the stage is `par_map_by_key` with the number of the worker,
+    /// or `key_by`.
     ///
     /// ```
     /// use ironsys::{Context, flow::{Flow, FlowError, Never}};
