@@ -31,6 +31,7 @@
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
+//! | several steps, all done or all undone | `saga::Sagas` (feature `durable`) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
@@ -122,6 +123,8 @@ pub mod resilience;
 
 #[cfg(feature = "durable")]
 pub mod durable;
+#[cfg(feature = "durable")]
+pub mod saga;
 pub mod session;
 
 #[cfg(feature = "testing")]

@@ -9,6 +9,8 @@ mod kill;
 mod outbox;
 mod power;
 mod relay;
+mod saga;
+mod saga_kill;
 mod store;
 
 use ironsys::durable::{Builder, Memory, Outbox, Reader};
