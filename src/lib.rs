@@ -32,6 +32,7 @@
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | several steps, all done or all undone | `saga::Sagas` (feature `durable`) |
+//! | child processes that leave nothing behind | `process::Command` (feature `process`, Linux) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`] |
 //! | your own code model-checked | [`sync`] and the feature `testing` |
@@ -85,7 +86,8 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `full` all of it.
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`
+//! and `ironsys::saga`, `process` `ironsys::process`, `full` all of it.
 //!
 //! # What it is not
 //!
@@ -123,6 +125,8 @@ pub mod resilience;
 
 #[cfg(feature = "durable")]
 pub mod durable;
+#[cfg(all(feature = "process", target_os = "linux", not(any(loom, ironsys_loom, shuttle))))]
+pub mod process;
 #[cfg(feature = "durable")]
 pub mod saga;
 pub mod session;
