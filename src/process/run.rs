@@ -97,7 +97,8 @@ impl<'a> Run<'a> {
                     intake.look(on_line).map_err(|e| ProcessError::io("read", e))?;
                 }
             }
-            if let Some(stream) = self.excess() {
+            // What came first counts: one that is ended already says so.
+            if let Some(stream) = self.excess().filter(|_| self.ending.is_none()) {
                 return self.fail(stream);
             }
             if ready.stdin {

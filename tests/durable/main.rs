@@ -3,8 +3,10 @@
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
 mod consumer;
+mod crash;
 mod damage;
 mod faults;
+mod fuzz;
 mod kill;
 mod outbox;
 mod power;
