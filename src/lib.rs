@@ -33,6 +33,8 @@
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | a broker at the end, a rate that processes share | `brokers` (features `nats`, `redis`) |
+//! | several steps, all done or all undone | `saga::Sagas` (feature `durable`) |
+//! | child processes that leave nothing behind | `process::Command` (feature `process`, Linux) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |
 //! | to see what every thread waits for | [`observe::tasks`], as JSON [`export::json::tasks`] |
 //! | to be told of threads that wait for each other | [`export::DeadlockWatch`] |
@@ -90,8 +92,8 @@
 //! # Features
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
-//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable`, `redis` what
-//! `ironsys::brokers::redis` has,
+//! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable` and
+//! `ironsys::saga`, `nats` and `redis` clients in `ironsys::brokers`, `process` adds `ironsys::process`,
 //! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
 //! facade, `full` all of it.
 //!
@@ -132,11 +134,15 @@ pub mod resilience;
 pub mod service;
 pub mod session;
 
-#[cfg(feature = "durable")]
-pub mod durable;
+#[cfg(all(feature = "process", target_os = "linux", not(any(loom, ironsys_loom, shuttle))))]
+pub mod process;
 
 #[cfg(all(any(feature = "nats", feature = "redis"), not(any(loom, ironsys_loom, shuttle))))]
 pub mod brokers;
+#[cfg(feature = "durable")]
+pub mod durable;
+#[cfg(feature = "durable")]
+pub mod saga;
 
 pub mod export;
 

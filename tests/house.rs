@@ -29,6 +29,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("resilience", 4),
     ("flow", 4),
     ("session", 4),
+    ("process", 4),
     ("service", 4),
     ("durable", 5),
     ("brokers", 5),

@@ -22,12 +22,14 @@
 //! ```
 //!
 //! * `outbox`: what users hold;
+//! * `call`: the other way, a caller that waits;
 //! * `consumer`: from a source to workers, and back with the commit;
 //! * `relay`: from the outbox to a broker, at least once;
 //! * `log`: segments, groups, recovery (`README.md` has the bytes and the proof);
 //! * `storage`: what a log needs of a disk;
 //! * `store`: the states of sessions, in a file.
 
+mod call;
 mod consumer;
 mod log;
 mod outbox;
@@ -36,6 +38,7 @@ mod storage;
 #[cfg(not(any(loom, ironsys_loom, shuttle)))]
 mod store;
 
+pub use call::{BadDeadline, Call};
 pub use consumer::{
     Committer, ConsumeError, Consumer, ConsumerBuilder, ConsumerReport, Control, Delivery, Source,
     SourceError,

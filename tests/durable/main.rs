@@ -3,12 +3,16 @@
 //! Nothing sleeps: a test waits for a state (`until`), a message, or a virtual clock.
 
 mod consumer;
+mod crash;
 mod damage;
 mod faults;
+mod fuzz;
 mod kill;
 mod outbox;
 mod power;
 mod relay;
+mod saga;
+mod saga_kill;
 mod store;
 
 use ironsys::durable::{Builder, Memory, Outbox, Reader};

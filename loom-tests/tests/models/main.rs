@@ -31,6 +31,7 @@ mod pool_watch;
 mod rate;
 mod rendezvous;
 mod resource;
+mod saga;
 mod schedule;
 mod scope;
 mod select;

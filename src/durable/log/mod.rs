@@ -33,5 +33,5 @@ pub(in crate::durable) use recover::open;
 pub(in crate::durable) use segments::Segments;
 pub use stats::{ReaderLag, Stats};
 
-pub(in crate::durable) use state::Refusal;
+pub(in crate::durable) use state::{NONE, Refusal};
 pub(in crate::durable) use writer::Mark;

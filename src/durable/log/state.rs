@@ -58,7 +58,7 @@ pub(super) struct Position {
 }
 
 /// No segment is open.
-pub(super) const NONE: u64 = u64::MAX;
+pub(in crate::durable) const NONE: u64 = u64::MAX;
 
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {

@@ -3,7 +3,7 @@
 use super::errors::{ReadError, ReaderError};
 use super::handle::Outbox;
 use crate::context::Context;
-use crate::durable::log::{Cursor, Mark, Segments};
+use crate::durable::log::{Cursor, Mark, NONE, Segments};
 use crate::durable::storage::StorageError;
 use crate::sync::Arc;
 use std::fmt;
@@ -107,6 +107,13 @@ impl Reader {
     /// The position could not be written. It counts until the outbox is opened again.
     pub fn ack(&mut self, id: u64) -> Result<(), StorageError> {
         self.acks.ack(id.min(self.position().saturating_sub(1)))
+    }
+
+    /// Goes to the event `id`, which is written, without reading those before it.
+    pub(crate) fn skip_to(&mut self, id: u64) {
+        let log = &self.feed.name.outbox.owner.log;
+        self.feed.segments.go_to(id);
+        log.hold(&self.feed.name.name, NONE);
     }
 
     /// Goes back to the first event that is not acked.
