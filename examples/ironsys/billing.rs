@@ -4,6 +4,7 @@
 //! sends at least once; the receiver knows what it has by number, so each counts once. While billing is
 //! down the outbox takes what comes.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -27,8 +28,7 @@ pub(crate) struct Books {
 /// The receiver.
 pub(crate) struct Billing {
     file: File,
-    /// Numbers below have been received.
-    next: u64,
+    known: Known,
     /// Written when the batch is.
     lines: Vec<u8>,
     batch: Vec<(u64, u64)>,
@@ -51,7 +51,7 @@ impl Billing {
         let options = OpenOptions::new().read(true).append(true).create(true).open(path);
         let mut file = options.map_err(|e| wrong(e.to_string()))?;
         let books = Arc::new(Books::default());
-        let (mut next, mut whole, mut line, mut n) = (0, 0, String::new(), 0);
+        let (mut known, mut whole, mut line, mut n) = (Known::default(), 0, String::new(), 0);
         let mut reader = BufReader::new(&file);
         loop {
             line.clear();
@@ -60,7 +60,7 @@ impl Billing {
             n += 1;
             let (id, _, used) =
                 entry(text).ok_or_else(|| wrong(format!("line {n} is no entry")))?;
-            next = id + 1;
+            known.insert(id);
             whole += read as u64;
             books.received.fetch_add(1, Relaxed);
             books.used.fetch_add(used, Relaxed);
@@ -68,11 +68,75 @@ impl Billing {
         file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
         let (lines, batch) = (Vec::new(), Vec::new());
-        Ok((Billing { file, next, lines, batch, books: books.clone(), faults }, books))
+        Ok((Billing { file, known, lines, batch, books: books.clone(), faults }, books))
     }
 
     fn is_down(&self) -> bool {
         Faults::is(&self.faults.broker_down)
+    }
+
+    /// Takes a use, to be written with the next [`write`](Self::write); whether it is new.
+    fn take(&mut self, id: u64, body: &[u8]) -> Result<bool, String> {
+        if self.known.has(id) || self.batch.iter().any(|(taken, _)| *taken == id) {
+            self.books.duplicates.fetch_add(1, Relaxed);
+            return Ok(false);
+        }
+        let text = std::str::from_utf8(body).ok().and_then(|text| {
+            let (account, used) = text.split_once(' ')?;
+            Some((account, used.parse::<u64>().ok()?))
+        });
+        let (account, used) = text.ok_or("it is no usage of an account")?;
+        self.lines.extend_from_slice(format!("{id} {account} {used}\n").as_bytes());
+        self.batch.push((id, used));
+        Ok(true)
+    }
+
+    /// Writes what was taken, and syncs.
+    fn write(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.lines).and_then(|()| self.file.sync_data())?;
+        self.lines.clear();
+        for (id, used) in &self.batch {
+            self.known.insert(*id);
+            self.books.received.fetch_add(1, Relaxed);
+            self.books.used.fetch_add(*used, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Takes one use and writes it.
+    pub(crate) fn receive(&mut self, id: u64, body: &[u8]) -> Result<(), String> {
+        if self.is_down() {
+            return Err("billing is down".into());
+        }
+        self.take(id, body)?;
+        let written = self.write().map_err(|e| e.to_string());
+        self.reset();
+        written
+    }
+}
+
+/// Which numbers have been received: all below one, and some above.
+#[derive(Default)]
+struct Known {
+    below: u64,
+    above: BTreeSet<u64>,
+}
+
+/// Numbers above a gap that are remembered; then the gap is taken for one that stays.
+const ABOVE: usize = 100_000;
+
+impl Known {
+    fn has(&self, id: u64) -> bool {
+        id < self.below || self.above.contains(&id)
+    }
+
+    fn insert(&mut self, id: u64) {
+        if id >= self.below {
+            self.above.insert(id);
+        }
+        while self.above.len() > ABOVE || self.above.first() == Some(&self.below) {
+            self.below = self.above.pop_first().map_or(self.below, |id| id + 1);
+        }
     }
 }
 
@@ -81,20 +145,11 @@ impl Publisher for Billing {
         if self.is_down() {
             return Err(PublishError::down("billing cannot be reached"));
         }
-        if event.id < self.next {
-            self.books.duplicates.fetch_add(1, Relaxed);
-            return Ok(Sent::Done);
+        match self.take(event.id, &event.body) {
+            Ok(true) => Ok(Sent::Pending),
+            Ok(false) => Ok(Sent::Done),
+            Err(why) => Err(PublishError::Rejected(why)),
         }
-        let text = std::str::from_utf8(&event.body).ok().and_then(|text| {
-            let (account, used) = text.split_once(' ')?;
-            Some((account, used.parse::<u64>().ok()?))
-        });
-        let Some((account, used)) = text else {
-            return Err(PublishError::Rejected("it is no usage of an account".into()));
-        };
-        self.lines.extend_from_slice(format!("{} {account} {used}\n", event.id).as_bytes());
-        self.batch.push((event.id, used));
-        Ok(Sent::Pending)
     }
 
     fn settle(
@@ -102,15 +157,8 @@ impl Publisher for Billing {
         _: &Context,
         answers: &mut Vec<(u64, Result<(), String>)>,
     ) -> Result<(), PublishError> {
-        let written = self.file.write_all(&self.lines).and_then(|()| self.file.sync_data());
-        written.map_err(PublishError::down)?;
-        for (id, used) in self.batch.drain(..) {
-            self.next = id + 1;
-            self.books.received.fetch_add(1, Relaxed);
-            self.books.used.fetch_add(used, Relaxed);
-            answers.push((id, Ok(())));
-        }
-        self.lines.clear();
+        self.write().map_err(PublishError::down)?;
+        answers.extend(self.batch.drain(..).map(|(id, _)| (id, Ok(()))));
         Ok(())
     }
 

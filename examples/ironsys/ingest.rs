@@ -136,7 +136,7 @@ impl Ingest {
     }
 
     /// Waits for room: for sources that can wait.
-    fn put(&self, ctx: &Context, line: &str) -> Result<(), ironsys::Stop> {
+    pub(crate) fn put(&self, ctx: &Context, line: &str) -> Result<(), ironsys::Stop> {
         match event(line) {
             Ok(event) => match self.events.send(ctx, event) {
                 Err(error) => error.stop().map_or(Ok(()), |stop| Err(stop.clone())),
@@ -217,6 +217,8 @@ impl Ingest {
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     File(PathBuf),
+    Nats(String),
+    Redis(String),
     Stdin,
 }
 

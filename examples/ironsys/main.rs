@@ -13,6 +13,7 @@
 //! | `ingest` | 3 a stream of events through a bounded channel |
 //! | `rollup` | 4 batches on a schedule and on demand, by a flow |
 //! | `billing` | 5 hand-off through an outbox, at least once |
+//! | `brokers` | the same with NATS or Redis in between |
 //! | `auth` | 6 a call with a tight deadline, behind breaker and hedge |
 //! | `eyes` | deadlocks, where threads wait, a trace |
 //! | `parts` | all of it as one service: started in order, drained in the reverse order |
@@ -21,6 +22,7 @@ mod api;
 mod app;
 mod auth;
 mod billing;
+mod brokers;
 mod cart;
 mod check;
 mod client;

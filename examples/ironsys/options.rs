@@ -25,6 +25,9 @@ Options:
       --rollup SECONDS   time between two rollups [default: 5]
       --drain SECONDS    time for a drain [default: 10]
       --follow FILE      ingest the lines of a file, and those that are appended later
+      --ingest-nats URL  ingest the messages of the stream EVENTS, subjects events.>, of a NATS server
+      --ingest-redis URL ingest the entries of the stream events of a Redis server
+      --nats URL         send usage to billing through the stream USAGE of a NATS server
       --stdin            ingest the lines of the standard input
       --people N         people on connections of their own who use it; 0 for none [default: 8]
       --seed N           other dice for the people [default: 1]
@@ -55,6 +58,7 @@ pub(crate) struct Options {
     pub(crate) rollup: Duration,
     pub(crate) drain: Duration,
     pub(crate) sources: Vec<Source>,
+    pub(crate) nats: Option<String>,
     pub(crate) demo: bool,
     pub(crate) seconds: u64,
     pub(crate) people: usize,
@@ -80,6 +84,7 @@ impl Default for Options {
             rollup: Duration::from_secs(5),
             drain: Duration::from_secs(10),
             sources: Vec::new(),
+            nats: None,
             demo: false,
             seconds: 20,
             people: 8,
@@ -110,6 +115,9 @@ pub(crate) fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("rollup") => options.rollup = seconds(&mut args)?,
             Long("drain") => options.drain = seconds(&mut args)?,
             Long("follow") => options.sources.push(Source::File(args.value()?.into())),
+            Long("ingest-nats") => options.sources.push(Source::Nats(args.value()?.string()?)),
+            Long("ingest-redis") => options.sources.push(Source::Redis(args.value()?.string()?)),
+            Long("nats") => options.nats = Some(args.value()?.string()?),
             Long("stdin") => options.sources.push(Source::Stdin),
             Long("demo") => options.demo = true,
             Long("seconds") => options.seconds = within(&mut args, 86_400)?,

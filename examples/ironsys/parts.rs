@@ -5,11 +5,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ironsys::Context;
 use ironsys::durable::{DiskStore, Outbox};
-use ironsys::schedule::Backoff;
 use ironsys::service::Service;
 
 use crate::app::{App, Gate, Meters};
@@ -18,7 +17,7 @@ use crate::faults::Faults;
 use crate::http::{Limits, Server};
 use crate::ingest::Source;
 use crate::options::Options;
-use crate::{auth, cart, eyes, ingest, rollup};
+use crate::{auth, brokers, cart, eyes, ingest, rollup};
 
 /// What the rest of the program needs of the service.
 pub(crate) struct Started {
@@ -48,12 +47,7 @@ pub(crate) fn start(
     let usage = Outbox::open(dir.join("usage"))?;
     service.start("outbox", |_| Ok::<_, std::io::Error>((usage.clone(), ())))?;
     let (billing, books) = Billing::open(&dir.join("billing.log"), faults.clone())?;
-    let backoff = Backoff::exponential(Duration::from_millis(50)).max_delay(Duration::from_secs(1));
-    let relay = service.start("relay", |ctx| {
-        let relay = usage.relay(billing).name("billing").backoff(backoff).start(ctx)?;
-        let stats = relay.watcher();
-        Ok::<_, ironsys::durable::StartError>((relay, stats))
-    })?;
+    let relay = brokers::relay(ctx, &mut service, &usage, billing, options.nats.as_deref())?;
 
     let store = Arc::new(DiskStore::open(dir.join("carts.redb"))?);
     let carts = cart::start(&mut service, store, options.live)?;
@@ -65,6 +59,12 @@ pub(crate) fn start(
         match source.clone() {
             Source::File(path) => {
                 service.spawn("follow", move |ctx| ingest.follow(ctx, &path))?;
+            }
+            Source::Nats(url) => {
+                service.spawn("from-nats", move |ctx| brokers::from_nats(ctx, &ingest, &url))?;
+            }
+            Source::Redis(url) => {
+                service.spawn("from-redis", move |ctx| brokers::from_redis(ctx, &ingest, &url))?;
             }
             Source::Stdin => {
                 // Nothing wakes a thread that reads the standard input: it ends with the process.

@@ -2,6 +2,7 @@
 //!
 //! Nothing sleeps to see whether something comes: `until` asks again until it is there, or the test fails.
 
+mod brokers;
 mod crash;
 mod faults;
 mod http;
