@@ -13,8 +13,9 @@ fn limit(server: &Server) -> SharedLimitBuilder {
         .retry_every(Duration::ZERO)
 }
 
-/// Calls as fast as it goes, in four threads, for so long; returns how many passed and in what time.
-fn hammer(limits: &[SharedLimit], time: Duration) -> (u64, Duration) {
+/// Calls as fast as it goes, in four threads, for so long; returns how many passed and in what time. A
+/// server that is away is what the test is about, or it is not.
+fn hammer(limits: &[SharedLimit], time: Duration, may_be_away: bool) -> (u64, Duration) {
     let (ctx, _cancel) = root();
     let begun = Instant::now();
     let passed = std::thread::scope(|s| {
@@ -24,8 +25,10 @@ fn hammer(limits: &[SharedLimit], time: Duration) -> (u64, Duration) {
                 let mut passed = 0;
                 while begun.elapsed() < time {
                     match limit.try_acquire(ctx, "k", 1) {
+                        Ok(Passed::Away) if !may_be_away => panic!("it is there"),
                         Ok(_) => passed += 1,
-                        Err(SharedLimitError::NotYet { .. } | SharedLimitError::Away(_)) => {}
+                        Err(SharedLimitError::NotYet { .. }) => {}
+                        Err(SharedLimitError::Away(_)) if may_be_away => {}
                         Err(e) => panic!("{e}"),
                     }
                 }
@@ -47,9 +50,10 @@ fn bound(time: Duration, burst: f64) -> f64 {
 fn four_threads_of_two_processes_stay_within_the_rate_and_get_it() {
     let Some(redis) = Redis::start() else { return };
     let two = [limit(&redis.server()).build().unwrap(), limit(&redis.server()).build().unwrap()];
-    let (passed, time) = hammer(&two, Duration::from_secs(2));
+    let (passed, time) = hammer(&two, Duration::from_secs(2), false);
     assert!(passed as f64 <= bound(time, 10.0) + 1.0, "{passed} in {time:?}");
-    assert!(passed >= 195, "{passed} in {time:?}");
+    // Some 200; less where nobody gets to call for longer than the burst lasts, 100 ms.
+    assert!(passed >= 120, "{passed} in {time:?}");
 }
 
 #[test]
@@ -57,7 +61,7 @@ fn leases_pass_at_most_one_lease_more() {
     let Some(redis) = Redis::start() else { return };
     let leasing = || limit(&redis.server()).lease(5).build().unwrap();
     let commands = redis.commands();
-    let (passed, time) = hammer(&[leasing(), leasing()], Duration::from_secs(2));
+    let (passed, time) = hammer(&[leasing(), leasing()], Duration::from_secs(2), false);
     assert!(passed as f64 <= bound(time, 10.0 + 5.0) + 1.0, "{passed} in {time:?}");
     assert!(passed >= 100, "{passed} in {time:?}");
     // One after the other: what was leased is spent without asking.
@@ -133,7 +137,7 @@ fn when_the_server_is_killed_each_policy_does_what_it_says() {
     assert!((0..100).all(|_| open.try_acquire(&ctx, "k", 10).unwrap() == Passed::Away));
     assert!(closed.try_acquire(&ctx, "k", 1).unwrap_err().is_away());
     // A quarter of 100 a second, and of the burst of 10, rounded up.
-    let (passed, time) = hammer(std::slice::from_ref(&local), Duration::from_millis(500));
+    let (passed, time) = hammer(std::slice::from_ref(&local), Duration::from_millis(500), true);
     assert!(passed as f64 <= 25.0 * time.as_secs_f64() + 3.0 + 1.0, "{passed} in {time:?}");
     assert!(passed >= 10, "{passed} in {time:?}");
     assert!(local.try_acquire(&ctx, "new", 4).unwrap_err().is_away(), "more than its share");
@@ -149,7 +153,7 @@ fn killed_and_back_in_the_midst_the_bound_holds() {
     for policy in [WhenAway::FailClosed, WhenAway::Local { instances: 2 }] {
         let two = [0, 1].map(|_| limit(&redis.server()).when_away(policy).build().unwrap());
         let (passed, time) = std::thread::scope(|s| {
-            let hammering = s.spawn(|| hammer(&two, Duration::from_millis(1500)));
+            let hammering = s.spawn(|| hammer(&two, Duration::from_millis(1500), true));
             let (ctx, _cancel) = root();
             for _ in 0..2 {
                 ctx.sleep(Duration::from_millis(300)).unwrap();
