@@ -82,14 +82,12 @@ where
 /// An item with its number in the flow: a worker cannot tell it from those that it gets.
 type Numbered<T> = (u64, T);
 
+/// The links to the workers.
+type Ways<T> = Vec<Writer<Numbered<T>>>;
+
 /// Gives every item to the worker of its key.
 fn split<P: Pull>(
-    (up, ways, at, lane): &mut (
-        P,
-        Vec<Writer<Numbered<P::Item>>>,
-        At,
-        impl FnMut(&P::Item, usize) -> usize,
-    ),
+    (up, ways, at, lane): &mut (P, Ways<P::Item>, At, impl FnMut(&P::Item, usize) -> usize),
     cx: &Cx,
 ) -> Result<(), Halt> {
     loop {
