@@ -152,6 +152,20 @@ impl<S: Session> Builder<S> {
         self
     }
 
+    /// Lists each turn of a session on a shard in [`observe::tasks`](crate::observe::tasks) while it
+    /// runs, below the worker of its shard, or below whoever runs it for
+    /// [`caller_runs`](Self::caller_runs); and keeps the longest turns of the `slowest` slowest
+    /// sessions for [`Sessions::slowest`](super::Sessions::slowest). 0: turns are listed, and none is
+    /// kept. The default is neither. A session with a thread of its own is always listed.
+    ///
+    /// # Cost
+    /// Two looks at the clock, the text of the id and two short locks for each turn; nothing while
+    /// sessions are idle.
+    pub fn observe_turns(mut self, slowest: usize) -> Self {
+        self.config.observed = Some(slowest);
+        self
+    }
+
     /// Makes the sessions stop with `ctx`, on its clock and under its registry, and see its values. The
     /// default is a root of its own.
     pub fn context(mut self, ctx: &Context) -> Self {
@@ -202,7 +216,8 @@ impl<S: Session> Builder<S> {
     /// Makes the manager, and starts the threads of the shards.
     ///
     /// # Errors
-    /// `name`: it holds a zero byte. `sharded`: 0, or more than 1,024. `mailbox`, `turn`,
+    /// `name`: it holds a zero byte. `sharded`: 0, or more than 1,024. `observe_turns`: more than 1,024.
+    /// `mailbox`, `turn`,
     /// `poison_after`, `live_limit`, `stuck_after`, `hung_after`: 0. `max_threads`: fewer than shards, or the system
     /// has no thread left to give; those that were started are joined.
     #[track_caller]
@@ -219,6 +234,9 @@ impl<S: Session> Builder<S> {
         }
         if config.max_threads < config.shards.max(1) {
             return wrong("max_threads", "must be at least the number of shards");
+        }
+        if config.observed > Some(MAX_SLOWEST) {
+            return wrong("observe_turns", "must not be more than 1024");
         }
         let zeros = [
             ("mailbox", config.mailbox == 0),
@@ -247,6 +265,9 @@ impl<S: Session> Builder<S> {
         Ok(manager)
     }
 }
+
+/// The list of the slowest is looked through at every turn.
+const MAX_SLOWEST: usize = 1024;
 
 /// Stands for a thread for each session until `build`.
 const OWN: usize = usize::MAX;

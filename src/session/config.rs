@@ -29,6 +29,8 @@ pub(super) struct Config<S: Session> {
     pub(super) stuck_after: Option<Duration>,
     pub(super) hung_after: Option<Duration>,
     pub(super) caller_runs: bool,
+    /// Turns are listed while they run, and of so many sessions the longest is kept.
+    pub(super) observed: Option<usize>,
     pub(super) hooks: Hooks<S>,
 }
 
@@ -55,6 +57,7 @@ impl<S: Session> Config<S> {
             stuck_after: Some(Duration::from_millis(3)),
             hung_after: None,
             caller_runs: false,
+            observed: None,
             hooks: Hooks::default(),
         }
     }

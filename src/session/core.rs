@@ -5,6 +5,7 @@ use super::config::Config;
 use super::directory::Directory;
 use super::model::{Reason, Session};
 use super::shards::Shard;
+use super::slowest::Slowest;
 use super::sweep::Idlers;
 use super::watch::Watch;
 use super::worker;
@@ -33,6 +34,8 @@ pub(super) struct Core<S: Session> {
     /// Parked shard threads: a hint for who has more than it can do.
     pub(super) parked: AtomicUsize,
     pub(super) watch: Watch,
+    /// There if turns are to be observed.
+    pub(super) slowest: Option<Slowest<S>>,
     /// Raised once, when everything was told to end at once.
     aborting: AtomicBool,
     pub(super) threads: ThreadCache,
@@ -59,6 +62,7 @@ impl<S: Session> Core<S> {
             idlers: Idlers::new(config.shards.max(1), config.idle_after, config.live_limit),
             parked: AtomicUsize::new(0),
             watch: Watch::new(),
+            slowest: config.observed.map(Slowest::new),
             aborting: AtomicBool::new(false),
             threads,
             alive: Alive::new(),
@@ -148,7 +152,8 @@ impl<S: Session> Core<S> {
         });
         if let Some(live) = ready {
             let failure = super::model::Failure::Store(text);
-            self.finish(cell, live, Some(Reason::Failed(Arc::new(failure))));
+            let reason = Reason::Failed(Arc::new(failure));
+            worker::as_guest(self, || self.finish(cell, live, Some(reason)));
         }
     }
 

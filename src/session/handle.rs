@@ -5,12 +5,14 @@ use super::cell::{Cell, Order, Pushed};
 use super::core::Core;
 use super::errors::{AskError, StartError, TellError};
 use super::model::{Reason, Session};
+use super::slowest::Slowest;
 use super::stats::Stats;
 use super::worker;
 use crate::channel::Reply;
 use crate::context::{Context, Stop};
 use crate::sync::Arc;
 use std::fmt;
+use std::time::Duration;
 
 /// Finds, starts, tells and asks sessions by their ids. Cheap to clone; keeps no thread alive.
 ///
@@ -227,6 +229,40 @@ impl<S: Session> Sessions<S> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(&self.core)
+    }
+
+    /// Returns the sessions with the longest turns and how long those took on the manager's clock, the
+    /// slowest first; each session once. Empty unless
+    /// [`observe_turns`](super::Builder::observe_turns) says how many to keep. Sessions that have
+    /// ended stay in the list.
+    ///
+    /// ```
+    /// use ironsys::{Context, session::{Cx, Manager, Session}};
+    /// use std::convert::Infallible;
+    ///
+    /// struct Echo;
+    /// impl Session for Echo {
+    ///     type Id = u32;
+    ///     type Msg = ironsys::channel::Reply<()>;
+    ///     type Error = Infallible;
+    ///     fn start(_: &u32, _: &mut Cx<'_, Self>) -> Result<Self, Infallible> { Ok(Echo) }
+    ///     fn handle(&mut self, reply: Self::Msg, _: &mut Cx<'_, Self>) -> Result<(), Infallible> {
+    ///         reply.send(()).ok();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let echos = Manager::<Echo>::builder("echo").sharded(1).observe_turns(10).build()?;
+    /// echos.ask(&ctx, &7, |reply| reply)?;
+    /// let sessions = echos.sessions();
+    /// echos.close(&ctx);
+    /// assert_eq!(sessions.slowest()[0].0, 7);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn slowest(&self) -> Vec<(S::Id, Duration)> {
+        self.core.slowest.as_ref().map_or_else(Vec::new, Slowest::list)
     }
 
     /// Returns how many states are in memory. One load. A session that ends or leaves is taken out of

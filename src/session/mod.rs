@@ -62,6 +62,7 @@ mod model;
 mod policy;
 mod send;
 mod shards;
+mod slowest;
 mod stats;
 mod store;
 mod supervisor;

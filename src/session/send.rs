@@ -138,7 +138,7 @@ impl<S: Session> Core<S> {
         let (reply, mut answer) = channel::oneshot();
         let (cell, then) = send(make(reply))?;
         if self.config.caller_runs && then == Then::Schedule {
-            self.turn(&cell, &mut VecDeque::new());
+            worker::as_guest(self, || self.turn(&cell, &mut VecDeque::new()));
         } else {
             self.then(then, &cell);
         }

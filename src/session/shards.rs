@@ -178,7 +178,7 @@ impl<S: Session> Core<S> {
             if inbox.over {
                 drop(inbox);
                 // It came as the manager ended: no thread may be left, and its end is all there is to do.
-                self.turn(&cell, &mut VecDeque::new());
+                worker::as_guest(self, || self.turn(&cell, &mut VecDeque::new()));
                 return;
             }
             inbox.ready.push_back(cell);
@@ -299,7 +299,9 @@ impl<S: Session> Core<S> {
     pub(super) fn relieve(self: &Arc<Self>, shard: usize) -> bool {
         let core = self.clone();
         let relief = self.start_thread(move |token| worker::live(core, shard, token));
-        if let Err(e) = &relief {
+        if let Err(e) = &relief
+            && self.watch.may_warn(self.ctx.clock().now())
+        {
             log::warn!("ironsys: shard {shard} of {} gets no other thread: {e}", self.config.name);
         }
         relief.is_ok()

@@ -9,7 +9,9 @@ use super::config::Died;
 use super::core::Core;
 use super::cx::{Cx, Wants};
 use super::model::{Failure, Reason, Restore, Session};
+use super::slowest::Slowest;
 use super::store::{Corrupt, StoreError};
+use crate::observe::{self, TaskKind};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, catch_unwind, planted};
 use crate::time::Alarm;
@@ -70,7 +72,31 @@ impl<S: Session> Core<S> {
                 }
             },
         };
-        self.work(cell, live, hand)
+        match &self.slowest {
+            None => self.work(cell, live, hand),
+            Some(slowest) => self.observed(slowest, cell, live, hand),
+        }
+    }
+
+    /// Works where everybody can see it, and with a look at the clock.
+    #[cold]
+    fn observed(
+        self: &Arc<Self>,
+        slowest: &Slowest<S>,
+        cell: &Arc<Cell<S>>,
+        live: Box<Live<S>>,
+        hand: &mut VecDeque<S::Msg>,
+    ) -> u64 {
+        let line = (!self.shards.is_empty()).then(|| {
+            let name = format!("{}-{:?}", self.config.name, cell.id).into();
+            let (registry, below) = (self.ctx.registry(), observe::current());
+            observe::begin(registry, TaskKind::Job, Some(name), self.at, below)
+        });
+        let began = self.nanos();
+        let handled = self.work(cell, live, hand);
+        drop(line);
+        slowest.note(cell, Duration::from_nanos(self.nanos().saturating_sub(began)));
+        handled
     }
 
     fn work(

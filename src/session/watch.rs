@@ -6,7 +6,7 @@ use super::core::Core;
 use super::model::{Failure, Session};
 use super::timers::Slot;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Looks, once, after a while, whether the shards have got on.
 pub(super) struct Watch {
@@ -21,12 +21,28 @@ struct Seen {
     alarm: Slot,
     /// The manager ends: nobody is relieved any more.
     over: bool,
+    /// When the log was last told that there is no thread.
+    warned: Option<Instant>,
 }
+
+/// A manager that is short of threads says so no more often than this.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 impl Watch {
     pub(super) fn new() -> Self {
-        let seen = Seen { turns: Vec::new(), alarm: Slot::default(), over: false };
+        let seen = Seen { turns: Vec::new(), alarm: Slot::default(), over: false, warned: None };
         Watch { set: AtomicBool::new(false), seen: Mutex::new(seen) }
+    }
+
+    /// Whether the log is to be told now: it has not been for a while.
+    pub(super) fn may_warn(&self, now: Instant) -> bool {
+        // loom: unreached: a model always has a thread to give.
+        let mut seen = self.seen.lock();
+        let may = seen.warned.is_none_or(|at| now.saturating_duration_since(at) >= WARN_EVERY);
+        if may {
+            seen.warned = Some(now);
+        }
+        may
     }
 
     /// Takes the alarm back, and sets no other.

@@ -132,51 +132,74 @@ impl<S: Session> Op for OwnTurn<'_, S> {
 /// A manager, for a thread of it that is about to block.
 trait Relief {
     fn relieve(&self, shard: usize) -> bool;
-    fn is(&self, core: *const ()) -> bool;
 }
 
 impl<S: Session> Relief for Weak<Core<S>> {
     fn relieve(&self, shard: usize) -> bool {
         self.upgrade().is_some_and(|core| core.relieve(shard))
     }
-
-    fn is(&self, core: *const ()) -> bool {
-        std::ptr::eq(self.as_ptr().cast(), core)
-    }
 }
 
 /// What the calling thread works for.
 pub(super) struct Seat {
-    of: Box<dyn Relief>,
+    /// Nothing for a guest, who runs one turn on a thread that is not the manager's.
+    of: Option<Box<dyn Relief>>,
+    /// The address of the manager's core; only compared.
+    core: usize,
     /// The shard it serves, until it has asked another thread to.
     shard: Option<usize>,
 }
 
 crate::sync::thread_local_in_build! {
-    static SEAT: RefCell<Option<Seat>> = RefCell::new(None);
+    // More than one: a thread of one manager may be a guest of another.
+    static SEATS: RefCell<Vec<Seat>> = RefCell::new(Vec::new());
+}
+
+fn address<S: Session>(core: &Arc<Core<S>>) -> usize {
+    Arc::as_ptr(core).addr()
 }
 
 impl Seat {
     fn take<S: Session>(core: &Arc<Core<S>>, shard: Option<usize>) {
-        let of = Box::new(Arc::downgrade(core));
-        SEAT.with(|seat| *seat.borrow_mut() = Some(Seat { of, shard }));
+        let of: Box<dyn Relief> = Box::new(Arc::downgrade(core));
+        let seat = Seat { of: Some(of), core: address(core), shard };
+        SEATS.with(|seats| seats.borrow_mut().push(seat));
     }
 
     fn leave() {
-        let seat = SEAT.with(|seat| seat.borrow_mut().take());
+        let seat = SEATS.try_with(|seats| seats.borrow_mut().pop());
         drop(seat);
     }
 }
 
+/// Runs a turn of `core` on a thread of somebody else: whatever it calls knows that it is inside, and
+/// does not wait for itself.
+pub(super) fn as_guest<S: Session, R>(core: &Arc<Core<S>>, turn: impl FnOnce() -> R) -> R {
+    struct Leave(bool);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            if self.0 {
+                Seat::leave();
+            }
+        }
+    }
+    let seat = Seat { of: None, core: address(core), shard: None };
+    // A thread that ends has no seats any more; its turn goes on all the same.
+    let _seated = Leave(SEATS.try_with(|seats| seats.borrow_mut().push(seat)).is_ok());
+    turn()
+}
+
 /// The calling thread is about to block: if it serves a shard, another one does from now on.
 pub(super) fn step_aside() {
-    let _ = SEAT.try_with(|seat| {
-        if let Ok(mut seat) = seat.try_borrow_mut()
-            && let Some(seat) = &mut *seat
-            && let Some(shard) = seat.shard
-            && seat.of.relieve(shard)
-        {
-            seat.shard = None;
+    let _ = SEATS.try_with(|seats| {
+        if let Ok(mut seats) = seats.try_borrow_mut() {
+            for seat in &mut *seats {
+                if let (Some(of), Some(shard)) = (&seat.of, seat.shard)
+                    && of.relieve(shard)
+                {
+                    seat.shard = None;
+                }
+            }
         }
     });
 }
@@ -188,9 +211,10 @@ pub(super) fn step_aside_if(blocks: impl FnOnce() -> bool) {
     }
 }
 
-/// Whether the calling thread works for `core`: 1 if so.
+/// Whether the calling thread works for `core`, be it as a guest: 1 if so.
 pub(super) fn works_for<S: Session>(core: &Arc<Core<S>>) -> usize {
-    let core = Arc::as_ptr(core).cast();
-    let mine = SEAT.try_with(|seat| seat.borrow().as_ref().is_some_and(|seat| seat.of.is(core)));
+    let core = address(core);
+    let mine = SEATS
+        .try_with(|seats| seats.try_borrow().is_ok_and(|s| s.iter().any(|seat| seat.core == core)));
     usize::from(mine.unwrap_or(false))
 }

@@ -4,6 +4,7 @@
 //! clock. What holds for both executors is tested on both (`both`).
 
 mod basics;
+mod inside;
 mod keeping;
 mod rude;
 mod shards;

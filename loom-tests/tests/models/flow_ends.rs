@@ -14,6 +14,11 @@ fn crowd(name: &str, body: impl Fn() + Send + Sync + 'static) {
     Model::new(name).bound(1).check(body);
 }
 
+/// Models of two threads, which take milliseconds: two preemptions.
+fn pair(name: &str, body: impl Fn() + Send + Sync + 'static) {
+    Model::new(name).bound(2).check(body);
+}
+
 fn one() -> Par {
     Par::workers(1).window(1)
 }
@@ -45,7 +50,7 @@ fn fails<S: Stage>(name: &str, flow: impl Fn() -> Flow<S> + Send + Sync + 'stati
 where
     S::Fault: ironsys::flow::Fault<Error = &'static str>,
 {
-    crowd(name, move || {
+    pair(name, move || {
         let (ctx, _cancel) = Context::root();
         let error: FlowError<&str> = flow().count(&ctx).expect_err("bad");
         assert_eq!((error.error(), error.item()), (Some(&"bad"), Some(1)));
@@ -130,7 +135,7 @@ fn conflate_after_an_error() {
 /// A worker of a key fails the run while the reader waits for it.
 #[test]
 fn panic_at_a_key() {
-    crowd("flow_ends::panic_at_a_key", || {
+    pair("flow_ends::panic_at_a_key", || {
         let (ctx, _cancel) = Context::root();
         let bad = |_| -> u32 { std::panic::resume_unwind(Box::new(InjectedPanic)) };
         let flow = Flow::range(0..1u32).key_by(|_| 0).par_map(one(), bad);
@@ -164,7 +169,7 @@ fn merge_early_end() {
 /// A copy waits for room, somebody makes it.
 #[test]
 fn tee_vs_take() {
-    crowd("flow_ends::tee_vs_take", || {
+    pair("flow_ends::tee_vs_take", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         let taking = spawn({
@@ -179,7 +184,7 @@ fn tee_vs_take() {
 /// A copy waits for room that nobody makes, and the run is cancelled.
 #[test]
 fn tee_vs_cancel() {
-    crowd("flow_ends::tee_vs_cancel", || {
+    pair("flow_ends::tee_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         let canceller = spawn(move || cancel.cancel());
@@ -193,7 +198,7 @@ fn tee_vs_cancel() {
 /// Two ways out, one of them full: a cancel ends the wait for it.
 #[test]
 fn split_vs_cancel() {
-    crowd("flow_ends::split_vs_cancel", || {
+    pair("flow_ends::split_vs_cancel", || {
         let (ctx, cancel) = Context::root();
         let ((a, a_out), (b, _b_out)) = (channel::bounded(1), channel::bounded(1));
         b.try_send(9).expect("there is room");
@@ -209,7 +214,7 @@ fn split_vs_cancel() {
 /// A rule's way out goes while an item waits for room in it.
 #[test]
 fn route_vs_gone() {
-    crowd("flow_ends::route_vs_gone", || {
+    pair("flow_ends::route_vs_gone", || {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         let router = Router::new(Rules::new().otherwise("all", &tx)).expect("one name");

@@ -40,6 +40,7 @@ enum Cmd {
     Later,
     Beat,
     Dedicate,
+    Finish(Reply<u64>),
 }
 
 impl Session for Tally {
@@ -71,6 +72,10 @@ impl Session for Tally {
             }
             Cmd::Beat => drop(cx.every(SOON, || Cmd::Add(1))),
             Cmd::Dedicate => cx.dedicate(),
+            Cmd::Finish(reply) => {
+                cx.stop();
+                let _ = reply.send(self.sum);
+            }
         }
         Ok(())
     }
@@ -274,6 +279,34 @@ fn caller_runs_vs_tell() {
         address.tell(&ctx, Cmd::Add(1)).expect("it lives");
         assert_eq!(address.ask(&ctx, Cmd::Get).expect("it answers"), 1);
         drop(manager);
+    });
+}
+
+/// Whoever hears of the end, be it on the thread that asked, drops the manager there.
+#[test]
+fn caller_runs_vs_drop_inside() {
+    wide("session::caller_runs_vs_drop_inside", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = one().caller_runs(true).build().expect("fine numbers");
+        let sessions = manager.sessions();
+        let address = sessions.get_or_start(&ctx, &1).expect("it starts");
+        address.on_end(move |_, _| drop(manager));
+        assert_eq!(address.ask(&ctx, Cmd::Finish).expect("it answers"), 0);
+        drop((address, sessions));
+    });
+}
+
+/// A turn is noted while somebody reads the list.
+#[test]
+fn turn_vs_slowest() {
+    wide("session::turn_vs_slowest", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = one().observe_turns(1).build().expect("fine numbers");
+        manager.tell(&ctx, &1, Cmd::Add(1)).expect("there is room");
+        let sessions = manager.sessions();
+        assert!(sessions.slowest().len() <= 1);
+        manager.close(&ctx);
+        assert_eq!(sessions.slowest().len(), 1);
     });
 }
 
