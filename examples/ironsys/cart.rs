@@ -81,6 +81,7 @@ pub(crate) fn start(
         let manager = Manager::<Cart>::builder("carts")
             .sharded(std::thread::available_parallelism().map_or(2, usize::from))
             .mailbox(64)
+            .observe_turns(8)
             .live_limit(live)
             .idle_after(Duration::from_secs(30))
             // The crash button is pressed often here.

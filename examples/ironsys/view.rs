@@ -39,6 +39,7 @@ pub(crate) fn state(app: &App) -> Value {
             "sessions": carts.sessions, "live": carts.live, "queued": carts.queued,
             "deepest": carts.deepest, "restarts": carts.restarts, "threads": carts.threads,
             "handled": carts.ledger.done,
+            "slowest": app.carts.slowest().first().map(|(id, took)| json!({"id": id, "ms": ms(*took)})),
             "shards": carts.shards.iter().map(|s| s.ready).collect::<Vec<_>>(),
         },
         "ingest": {

@@ -1,12 +1,12 @@
 //! From a source to workers, and back with the commit.
 
 use crate::{root, small, until};
-use ironsys::Context;
 use ironsys::durable::{
     Committer, ConsumeError, Consumer, DeadLetters, Delivery, Memory, Outbox, Source, SourceError,
 };
 use ironsys::schedule::Backoff;
 use ironsys::time::VirtualClock;
+use ironsys::{Canceller, Context};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -233,4 +233,56 @@ fn settings_are_checked() {
     assert_eq!(field(Consumer::builder().workers(usize::MAX)), "workers");
     assert_eq!(field(Consumer::builder().in_flight(0)), "in_flight");
     assert_eq!(field(Consumer::builder().in_flight(usize::MAX)), "in_flight");
+}
+
+/// One message, and a stop in the midst of its commit.
+struct Interrupted {
+    given: bool,
+    stop: Canceller,
+    commits: Commits,
+}
+
+struct Interrupts(Interrupted);
+
+impl Source for Interrupted {
+    type Committer = Interrupts;
+
+    fn committer(&mut self) -> Interrupts {
+        let (stop, commits) = (self.stop.clone(), self.commits.clone());
+        Interrupts(Interrupted { given: true, stop, commits })
+    }
+
+    fn recv(&mut self, ctx: &Context) -> Result<Option<Delivery>, SourceError> {
+        if std::mem::replace(&mut self.given, true) {
+            return Err(SourceError::Stopped(ctx.wait_stopped()));
+        }
+        Ok(Some(Delivery { position: 1, ..Delivery::default() }))
+    }
+}
+
+impl Committer for Interrupts {
+    fn commit(&mut self, ctx: &Context, position: u64) -> Result<(), SourceError> {
+        if self.0.stop.cancel_with("in the midst") {
+            return Err(SourceError::Stopped(ctx.wait_stopped()));
+        }
+        ctx.check()?;
+        self.0.commits.all.lock().unwrap().push(position);
+        Ok(())
+    }
+
+    fn hand_back(&mut self, positions: &[u64]) {
+        self.0.commits.back.lock().unwrap().extend(positions);
+    }
+}
+
+#[test]
+fn a_commit_that_a_stop_interrupts_is_made_all_the_same() {
+    let (ctx, _cancel) = root();
+    let (ctx, stop) = ctx.with_cancel();
+    let commits = Commits::default();
+    let source = Interrupted { given: false, stop, commits: commits.clone() };
+    let consumer = Consumer::builder().workers(1).build().unwrap();
+    assert!(consumer.run(&ctx, source, ok).is_err());
+    assert_eq!(*commits.all.lock().unwrap(), [1]);
+    assert!(commits.back.lock().unwrap().is_empty());
 }
