@@ -41,8 +41,11 @@ fn turns_that_nobody_observes_are_not_listed() {
     let builder = Manager::<Counter>::builder("counters").context(&ctx).sharded(1);
     let manager = builder.build().unwrap();
     let seen = registry.clone();
-    let lines =
-        manager.ask(&ctx, &7, |reply| run(move |_, _| drop(reply.send(seen.tasks().len() as u64))));
+    let lines = manager.ask(&ctx, &7, |reply| {
+        run(move |_, _| {
+            let _ = reply.send(seen.tasks().len() as u64);
+        })
+    });
     assert_eq!(lines.unwrap(), 1, "the worker alone");
     assert!(manager.slowest().is_empty());
 }
