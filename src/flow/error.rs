@@ -39,6 +39,14 @@ impl<E> FlowError<E> {
     }
 
     /// Returns the name of the stage that failed; for a stop, that of the sink.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.named("check").count(&ctx).unwrap_err();
+    /// assert_eq!(error.stage(), "check");
+    /// ```
     #[must_use]
     pub fn stage(&self) -> &str {
         &self.stage
@@ -46,24 +54,57 @@ impl<E> FlowError<E> {
 
     /// Returns how many items the stage had been through before the one it failed at: the index of
     /// that item, from 0, as the stage counts. For lines of a file that is the line.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.count(&ctx).unwrap_err();
+    /// assert_eq!(error.item(), Some(7));
+    /// ```
     #[must_use]
     pub fn item(&self) -> Option<u64> {
         self.item
     }
 
     /// Returns why.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowCause}};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.count(&ctx).unwrap_err();
+    /// assert!(matches!(error.cause(), FlowCause::Error("seven")));
+    /// ```
     #[must_use]
     pub fn cause(&self) -> &FlowCause<E> {
         &self.cause
     }
 
     /// Takes the reason out.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowCause}};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.count(&ctx).unwrap_err();
+    /// let FlowCause::Error(text) = error.into_cause() else { panic!() };
+    /// assert_eq!(text, "seven");
+    /// ```
     #[must_use]
     pub fn into_cause(self) -> FlowCause<E> {
         self.cause
     }
 
     /// Returns the user's error, if that is the reason.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.count(&ctx).unwrap_err();
+    /// assert_eq!(error.error(), Some(&"seven"));
+    /// ```
     #[must_use]
     pub fn error(&self) -> Option<&E> {
         match &self.cause {
@@ -73,6 +114,14 @@ impl<E> FlowError<E> {
     }
 
     /// Returns the panic, if that is the reason.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let error = Flow::of([1, 0]).map(|n| 1 / n).count(&ctx).unwrap_err();
+    /// assert_eq!(error.panicked().unwrap().message(), "attempt to divide by zero");
+    /// assert_eq!((error.stage(), error.item()), ("map", Some(1)));
+    /// ```
     #[must_use]
     pub fn panicked(&self) -> Option<&Panicked> {
         match &self.cause {
@@ -82,6 +131,14 @@ impl<E> FlowError<E> {
     }
 
     /// Returns why the context stopped, if that is the reason.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// let error = Flow::of(0..9).count(&ctx).unwrap_err();
+    /// assert!(error.stop().is_some() && error.error().is_none());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match &self.cause {
@@ -91,6 +148,13 @@ impl<E> FlowError<E> {
     }
 
     /// Returns what was wrong with the flow itself, if that is the reason.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let error = Flow::of(0..9).chunk(0).count(&ctx).unwrap_err();
+    /// assert_eq!(error.misbuilt().unwrap().field(), "size");
+    /// ```
     #[must_use]
     pub fn misbuilt(&self) -> Option<&BuildError> {
         match &self.cause {
@@ -100,18 +164,42 @@ impl<E> FlowError<E> {
     }
 
     /// Returns whether the context was cancelled.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// let error = Flow::of(0..9).count(&ctx).unwrap_err();
+    /// assert!(error.is_cancelled() && !error.is_timeout());
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.stop().is_some_and(Stop::is_cancelled)
     }
 
     /// Returns whether the deadline passed.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// use std::time::Duration;
+    /// let (ctx, _cancel) = Context::root();
+    /// let error = Flow::of(0..9).count(&ctx.with_timeout(Duration::ZERO)).unwrap_err();
+    /// assert!(error.is_timeout() && !error.is_cancelled());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.stop().is_some_and(Stop::is_timeout)
     }
 
     /// Converts the user's error, and leaves the rest as it is.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::Flow};
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n == 7 { Err("seven") } else { Ok(n) });
+    /// let error = flow.count(&ctx).unwrap_err();
+    /// assert_eq!(error.map(str::len).error(), Some(&5));
+    /// ```
     pub fn map<E2>(self, f: impl FnOnce(E) -> E2) -> FlowError<E2> {
         let cause = match self.cause {
             FlowCause::Error(error) => FlowCause::Error(f(error)),
@@ -130,6 +218,18 @@ impl<E> FlowError<E> {
     /// # Panics
     /// With the payload of the panic, if that was the reason; and if the flow was misbuilt, which is
     /// a bug as well.
+    ///
+    /// ```
+    /// use ironsys::{Context, Stop, flow::{Flow, FlowError}};
+    /// #[derive(Debug, PartialEq)]
+    /// enum Mine { Odd(u32), Stopped(Stop) }
+    /// impl From<Stop> for Mine {
+    ///     fn from(stop: Stop) -> Self { Mine::Stopped(stop) }
+    /// }
+    /// let (ctx, _cancel) = Context::root();
+    /// let flow = Flow::of(0..9).try_map(|n| if n % 2 == 0 { Ok(n) } else { Err(Mine::Odd(n)) });
+    /// assert_eq!(flow.count(&ctx).map_err(FlowError::into_error), Err(Mine::Odd(1)));
+    /// ```
     pub fn into_error(self) -> E
     where
         E: From<Stop>,
@@ -145,6 +245,14 @@ impl<E> FlowError<E> {
 
 impl FlowError<Never> {
     /// Takes the error of a flow that cannot fail by itself as one of any kind.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError}};
+    /// fn total(ctx: &Context) -> Result<u32, FlowError<String>> {
+    ///     Flow::of(0..4).fold(ctx, 0, |sum, n| sum + n).map_err(FlowError::widen)
+    /// }
+    /// assert_eq!(total(&Context::root().0).unwrap(), 6);
+    /// ```
     #[must_use]
     pub fn widen<E>(self) -> FlowError<E> {
         self.map(|never| match never {})

@@ -53,6 +53,16 @@ where
 {
     /// Sets how many keys [`fold`](Self::fold) holds at once. The default is 65,536; `usize::MAX` is no
     /// bound at all.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Count, Flow, FlowError, Never}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let keyed = Flow::of(["a", "b", "a"]).key_by(|word| *word).max_keys(1).fold(Count::default);
+    /// let counts = keyed.map(|(word, count)| (word, count.0)).collect::<Vec<_>>(&ctx)?;
+    /// assert_eq!(counts, [("a", 1), ("b", 1), ("a", 1)]); // to be merged further down
+    /// # Ok(()) }
+    /// ```
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self

@@ -70,6 +70,17 @@ impl<T> Rules<T> {
     }
 
     /// Adds a rule: items for which `matches` is true go to `output`, unless an earlier rule took them.
+    ///
+    /// ```
+    /// use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let ((big, bigs), (rest, rests)) = (channel::bounded(10), channel::bounded(10));
+    /// let rules = Rules::new().when("big", |n: &u32| *n > 5, &big).otherwise("rest", &rest);
+    /// Flow::of([9, 1]).route_to(&ctx, &Router::new(rules)?)?;
+    /// assert_eq!((bigs.drain(), rests.drain()), (vec![9], vec![1]));
+    /// # Ok(()) }
+    /// ```
     pub fn when(
         mut self,
         name: impl Into<String>,
@@ -132,6 +143,19 @@ impl<T> Router<T> {
     ///
     /// # Errors
     /// `rules`: two have the same name. The old ones stay.
+    ///
+    /// ```
+    /// use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let ((big, _bigs), (rest, rests)) = (channel::bounded(10), channel::bounded(10));
+    /// let rules = Rules::new().when("big", |n: &u32| *n > 5, &big).otherwise("rest", &rest);
+    /// let router = Router::new(rules)?;
+    /// router.replace(Rules::new().otherwise("rest", &rest))?;
+    /// Flow::of([9, 1]).route_to(&ctx, &router)?;
+    /// assert_eq!(rests.drain(), [9, 1]);
+    /// # Ok(()) }
+    /// ```
     pub fn replace(&self, rules: Rules<T>) -> Result<(), BuildError> {
         let table = rules.check()?;
         let old = std::mem::replace(&mut *self.rules.lock(), table);
@@ -141,6 +165,18 @@ impl<T> Router<T> {
 
     /// Returns what each rule has done, in their order; last, if there is no output for them, the items
     /// that matched none.
+    ///
+    /// ```
+    /// use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let ((big, _bigs), (rest, _rests)) = (channel::bounded(10), channel::bounded(10));
+    /// let rules = Rules::new().when("big", |n: &u32| *n > 5, &big).otherwise("rest", &rest);
+    /// let router = Router::new(rules)?;
+    /// Flow::of([9, 8, 1]).route_to(&ctx, &router)?;
+    /// assert_eq!((&*router.stats()[0].name, router.stats()[0].routed), ("big", 2));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Vec<RuleStats> {
         let table = self.rules.lock().clone();

@@ -82,6 +82,20 @@ impl<R: Send + 'static> Group<R> {
     ///
     /// # Errors
     /// Why `ctx` stopped.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let mut squares = pool.group();
+    /// for n in 1..4 {
+    ///     squares.submit(&ctx, move |_| n * n)?;
+    /// }
+    /// let squares: Result<Vec<_>, _> = squares.join(&ctx)?.into_iter().collect();
+    /// assert_eq!(squares?, [1, 4, 9]);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn join(mut self, ctx: &Context) -> Result<Vec<Result<R, JoinError>>, Stop> {
         let mut results = Vec::with_capacity(self.tickets.len());

@@ -36,6 +36,16 @@ impl Submitter {
     ///
     /// # Errors
     /// The pool is closed, or `ctx` stopped; with the closure.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let ticket = pool.submit(&ctx, |_| 2 + 2)?;
+    /// assert_eq!(ticket.join(&ctx)?, 4);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn submit<F, R>(&self, ctx: &Context, job: F) -> Result<Ticket<R>, SubmitError<F>>
     where
@@ -109,6 +119,21 @@ impl Submitter {
     ///
     /// # Errors
     /// The queue is full, or the pool closed; with the closure.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(1).queue(1).build()?;
+    /// let (go, may_go) = ironsys::channel::bounded::<()>(1);
+    /// let refused = (0..9).find_map(|n| {
+    ///     let wait = may_go.clone();
+    ///     pool.try_submit(move |job| (n, wait.recv(job).is_ok())).err()
+    /// });
+    /// assert!(refused.is_some_and(|e| e.is_full())); // One runs, one is queued.
+    /// go.close();
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_submit<F, R>(&self, job: F) -> Result<Ticket<R>, TrySubmitError<F>>
     where
@@ -170,6 +195,16 @@ impl Submitter {
     }
 
     /// Returns the counts of the pool.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// pool.submit(&ctx, |_| ())?.join(&ctx)?;
+    /// assert_eq!(pool.stats().ledger.accepted, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         if let Intake::Lane(shared, me) = &self.intake {

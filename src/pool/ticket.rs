@@ -25,6 +25,16 @@ impl<R: Send + 'static> Ticket<R> {
     ///
     /// # Errors
     /// The job panicked or never ran, or `ctx` stopped first.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let bad = pool.submit(&ctx, |_| -> u32 { panic!("no sum") })?;
+    /// assert!(bad.join(&ctx).unwrap_err().is_panicked());
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn join(mut self, ctx: &Context) -> Result<R, JoinError> {
         match self.wait(ctx) {
@@ -42,6 +52,20 @@ impl<R: Send + 'static> Ticket<R> {
     ///
     /// # Errors
     /// Why `ctx` stopped; the result of the job is inside the `Ok`.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let (go, may_go) = ironsys::channel::bounded(1);
+    /// let mut ticket = pool.submit(&ctx, move |job| may_go.recv(job).unwrap_or(0))?;
+    /// let soon = ctx.with_timeout(std::time::Duration::from_millis(1));
+    /// assert!(ticket.wait(&soon).is_err()); // It goes on, and the ticket is still good.
+    /// go.send(&ctx, 7)?;
+    /// assert_eq!(ticket.wait(&ctx)??, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn wait(&mut self, ctx: &Context) -> Result<Result<R, JoinError>, Stop> {
         ctx.check()?;

@@ -33,6 +33,15 @@ const MAX_WINDOW: usize = 4096;
 impl Par {
     /// Sets the number of workers, each a thread: from 1 to 1,024, else the run fails before it
     /// begins. The window is 256 items for each, and 4,096 in all at most.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError, Never, Par}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let squares = Flow::of(1..=4).par_map(Par::workers(2), |n| n * n);
+    /// assert_eq!(squares.collect::<Vec<_>>(&ctx)?, [1, 4, 9, 16]);
+    /// # Ok(()) }
+    /// ```
     pub fn workers(workers: usize) -> Par {
         let window = workers.saturating_mul(WINDOW).min(MAX_WINDOW.max(workers));
         Par { workers, window }
@@ -41,6 +50,15 @@ impl Par {
     /// Sets how many items may be under way: waiting for a worker, at work, or done and waiting for
     /// their turn. With less than the number of workers some have nothing to do; with 0 the run fails
     /// before it begins.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError, Never, Par}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let squares = Flow::of(1..=4).par_map(Par::workers(2).window(16), |n| n * n);
+    /// assert_eq!(squares.collect::<Vec<_>>(&ctx)?, [1, 4, 9, 16]);
+    /// # Ok(()) }
+    /// ```
     pub fn window(mut self, items: usize) -> Par {
         self.window = items;
         self

@@ -38,6 +38,16 @@ impl Monitor {
     }
 
     /// Returns how the run is doing, or did; empty before it begins. Takes each link's lock once.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError, Monitor, Never}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let monitor = Monitor::new();
+    /// Flow::of(0..100).map(|n| n + 1).named("plus").buffer(8).monitor(&monitor).count(&ctx)?;
+    /// assert_eq!(monitor.report().links[0].ledger.done, 100);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn report(&self) -> Report {
         let run = self.run.lock().clone();

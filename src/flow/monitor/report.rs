@@ -74,6 +74,16 @@ impl Report {
     }
 
     /// Returns whether every link's ledger balances.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Flow, FlowError, Monitor, Never}};
+    /// # fn main() -> Result<(), FlowError<Never>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let monitor = Monitor::new();
+    /// Flow::of(0..100).map(|n| n + 1).named("plus").buffer(8).monitor(&monitor).count(&ctx)?;
+    /// assert!(monitor.report().is_balanced());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         self.links.iter().all(|link| link.ledger.is_balanced())

@@ -40,6 +40,18 @@ impl Window {
     ///
     /// # Errors
     /// `size`: it is zero.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Count, Flow, Window}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let window = Window::tumbling(Duration::from_secs(10))?;
+    /// let panes = Flow::of([1, 4, 12]).window_by(window, |at| Duration::from_secs(*at), Count::default);
+    /// let counts = panes.map(|pane| (pane.start.as_secs(), pane.value.0)).collect::<Vec<_>>(&ctx)?;
+    /// assert_eq!(counts, [(0, 2), (10, 1)]);
+    /// # Ok(()) }
+    /// ```
     pub fn tumbling(size: Duration) -> Result<Window, BuildError> {
         Window::sliding(size, size)
     }
@@ -50,6 +62,18 @@ impl Window {
     /// # Errors
     /// `size`: it is zero. `every`: it is zero, or so short that an item would be in more than 1,024
     /// windows.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Count, Flow, Window}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let window = Window::sliding(Duration::from_secs(10), Duration::from_secs(5))?;
+    /// let panes = Flow::of([6, 12]).window_by(window, |at| Duration::from_secs(*at), Count::default);
+    /// let counts = panes.map(|pane| (pane.start.as_secs(), pane.value.0)).collect::<Vec<_>>(&ctx)?;
+    /// assert_eq!(counts, [(0, 1), (5, 2), (10, 1)]);
+    /// # Ok(()) }
+    /// ```
     pub fn sliding(size: Duration, every: Duration) -> Result<Window, BuildError> {
         let (size, every) = (size.as_nanos(), every.as_nanos());
         if size == 0 {
@@ -70,6 +94,18 @@ impl Window {
     ///
     /// # Errors
     /// `gap`: it is zero.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Count, Flow, Window}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let window = Window::session(Duration::from_secs(5))?;
+    /// let panes = Flow::of([1, 4, 12]).window_by(window, |at| Duration::from_secs(*at), Count::default);
+    /// let counts = panes.map(|pane| (pane.start.as_secs(), pane.value.0)).collect::<Vec<_>>(&ctx)?;
+    /// assert_eq!(counts, [(1, 2), (12, 1)]);
+    /// # Ok(()) }
+    /// ```
     pub fn session(gap: Duration) -> Result<Window, BuildError> {
         match gap.as_nanos() {
             0 => Err(BuildError::new("window", "gap", "is zero")),
@@ -79,6 +115,18 @@ impl Window {
 
     /// Sets by how much an item may be older than the latest one and still find its window open. The
     /// default is zero. By the clock nothing is late, and it means nothing.
+    ///
+    /// ```
+    /// use ironsys::{Context, flow::{Count, Flow, Window}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let window = Window::tumbling(Duration::from_secs(10))?.lateness(Duration::from_secs(5));
+    /// let panes = Flow::of([1, 12, 4]).window_by(window, |at| Duration::from_secs(*at), Count::default);
+    /// let counts = panes.map(|pane| (pane.start.as_secs(), pane.value.0)).collect::<Vec<_>>(&ctx)?;
+    /// assert_eq!(counts, [(0, 2), (10, 1)]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn lateness(mut self, lateness: Duration) -> Window {
         self.lateness = lateness;
