@@ -281,6 +281,24 @@ impl Client {
         self.held.retain(|message| message.subscription != subscription.0);
     }
 
+    /// Tells the server to send no more for a subscription, and waits until everything that it has sent
+    /// is here, in good order. A connection that is broken has told it already.
+    pub(super) fn end(&mut self, ctx: &Context, subscription: Subscription) {
+        if self.wire.is_some() {
+            let _ = write!(self.out, "UNSUB {}\r\n", subscription.0);
+            let _ = self.flush(ctx);
+        }
+    }
+
+    /// Takes the messages of a subscription that have come.
+    pub(super) fn take_held(&mut self, subscription: Subscription) -> VecDeque<Message> {
+        let held = std::mem::take(&mut self.held);
+        let (its, others): (VecDeque<_>, VecDeque<_>) =
+            held.into_iter().partition(|message| message.subscription == subscription.0);
+        self.held = others;
+        its
+    }
+
     /// Waits for the next message of a subscription.
     ///
     /// # Cancellation

@@ -260,17 +260,14 @@ impl Out {
 }
 
 impl Drop for JetStreamSource {
-    /// What has come and was not received goes back.
+    /// What has come and was not received goes back; first the server is told to send no more, or it
+    /// would send here what has just gone back.
     fn drop(&mut self) {
         let (ctx, _cancel) = Context::root();
-        let ctx = ctx.with_timeout(Duration::from_millis(1));
-        let mut acks = Vec::new();
-        let inbox = self.inbox;
-        while let Ok(Some(message)) =
-            self.client.wait(&ctx, Some(crate::sync::time::now()), |m| m.subscription == inbox.0)
-        {
-            acks.extend(message.reply.filter(|_| message.status.is_none()));
-        }
+        self.client.end(&ctx.with_timeout(Duration::from_secs(1)), self.inbox);
+        let messages = self.client.take_held(self.inbox).into_iter();
+        let deliveries = messages.filter(|message| message.status.is_none());
+        let acks: Vec<String> = deliveries.filter_map(|message| message.reply).collect();
         give_back(&mut self.client, &acks);
     }
 }
