@@ -67,12 +67,15 @@ fn health_vs_run() {
     });
 }
 
-/// Nobody asks, and the time of the context is over.
+/// Nobody asks it to end, and the time of the context is over; somebody looks on.
 #[test]
 fn run_vs_deadline() {
     timed("service::run_vs_deadline").check(|| {
         let (ctx, _cancel) = Context::root();
-        let report = service(&ctx).run(&ctx.with_timeout(SOON));
-        assert!(report.is_clean());
+        let service = service(&ctx);
+        let health = service.health();
+        let looks = spawn(move || health.ready().problems.len());
+        let report = service.run(&ctx.with_timeout(SOON));
+        assert!(report.is_clean() && join(looks) <= 1);
     });
 }
