@@ -1,7 +1,7 @@
 //! From append to broker under kill -9: every acknowledged event arrives at least once, in order for
 //! each key, and none is invented. `IRONSYS_KILLS` says how many kills; few by default.
 
-use crate::{Dice, root};
+use crate::{Dice, Guard, root};
 use ironsys::Context;
 use ironsys::durable::{Event, Outbox, PublishError, Relay};
 use ironsys::schedule::Backoff;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const DIR: &str = "IRONSYS_TEST_CRASH";
@@ -60,15 +60,6 @@ fn child() {
         Ok(())
     })
     .unwrap();
-}
-
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A process that is killed at any moment, again and again.
 
-use crate::root;
+use crate::{Guard, root};
 use ironsys::durable::{Outbox, Reader};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 const DIR: &str = "IRONSYS_TEST_OUTBOX";
 const ROUND: &str = "IRONSYS_TEST_ROUND";
@@ -42,15 +42,6 @@ fn child() {
         Ok(())
     })
     .unwrap();
-}
-
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn start(dir: &std::path::Path, round: u64) -> Guard {

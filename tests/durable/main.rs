@@ -17,8 +17,19 @@ mod store;
 
 use ironsys::durable::{Builder, Memory, Outbox, Reader};
 use ironsys::{Canceller, Context};
+use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A child process that does not outlive its test.
+pub(crate) struct Guard(pub(crate) Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 pub(crate) fn root() -> (Context, Canceller) {
     Context::root()

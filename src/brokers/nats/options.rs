@@ -125,8 +125,7 @@ impl Options {
         Ok(self)
     }
 
-    /// Sets what TLS trusts and shows. Without it `tls://` trusts the roots of a `ClientConfig` without
-    /// any, so nobody: give one.
+    /// Sets whom TLS trusts and what it shows. Without it `tls://` trusts nobody, and does not connect.
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = true;
         self.tls_config = Some(config);

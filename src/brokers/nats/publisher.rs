@@ -15,6 +15,10 @@ use std::time::Duration;
 /// before, as long as it remembers ids (two minutes unless set otherwise). An event that the stream
 /// refuses, since it is too large, say, is rejected; everything else means that the broker is down.
 ///
+/// Order holds when a connection breaks: everything unanswered is sent again, in order. A stream that
+/// answers for a moment that it is not there, between two leaders, say, may have later events of the
+/// window first; a [`window`](crate::durable::RelayBuilder::window) of 1 rules that out.
+///
 /// ```no_run
 /// use ironsys::brokers::nats::{JetStreamPublisher, Options};
 /// use ironsys::{Context, durable::Outbox};
