@@ -20,6 +20,9 @@ const PAGE: &str = include_str!("page.html");
 const BATCH: usize = 10_000;
 /// The most bytes of a name: of a user, an item.
 const NAME: usize = 64;
+/// How long one who is shed waits for the word: if it came at once, and the client again at once, the
+/// refused would take the cores from those who are at work.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Handler for App {
     fn answer(&self, ctx: &Context, request: &Request<'_>) -> Response {
@@ -87,9 +90,21 @@ impl App {
                 return Response::later(429, "you ask too often", wait);
             }
         }
+        // Who waits for the peer has no place among those who are at work.
+        let who =
+            match request.path.strip_prefix("/api/carts/").and_then(|path| path.split_once('/')) {
+                Some((user, _)) if request.method == Method::Post => self.may(ctx, user),
+                _ => Ok(()),
+            };
+        if let Err(refusal) = who {
+            return refusal;
+        }
         let admitted = match self.gate.all.enter(ctx) {
             Ok(admitted) => admitted,
-            Err(error) => return Response::later(503, error.to_string(), Duration::from_secs(1)),
+            Err(error) => {
+                let _ = ctx.sleep(PAUSE);
+                return Response::later(503, error.to_string(), Duration::from_secs(1));
+            }
         };
         let response = self.route(ctx, request);
         match response.status {
@@ -98,6 +113,22 @@ impl App {
             _ => admitted.success(),
         }
         response
+    }
+
+    /// Asks who the user is, and what they may.
+    fn may(&self, ctx: &Context, user: &str) -> Result<(), Response> {
+        if !is_name(user) {
+            return Err(bad_name());
+        }
+        let _span = ctx.span("auth");
+        match self.auth.check(ctx, user) {
+            Ok(Verdict::Granted) => Ok(()),
+            Ok(Verdict::Denied) => Err(Response::error(403, "you may not")),
+            Err(unknown) => {
+                let why = format!("who you are cannot be found out: {}", unknown.why);
+                Err(Response::later(503, why, unknown.retry_after))
+            }
+        }
     }
 
     fn route(&self, ctx: &Context, request: &Request<'_>) -> Response {
@@ -160,7 +191,7 @@ impl App {
         self.change(ctx, user, 1, Msg::Undo)
     }
 
-    /// A change: the user is known, the cart has it on disk, and so has the outbox what it costs. Only
+    /// A change: the cart has it on disk, and so has the outbox what it costs. Only
     /// then it is answered.
     fn change(
         &self,
@@ -169,21 +200,6 @@ impl App {
         used: u64,
         msg: impl FnOnce(ironsys::channel::Reply<Result<View, Refused>>) -> Msg,
     ) -> Response {
-        if !is_name(user) {
-            return bad_name();
-        }
-        let asked = {
-            let _span = ctx.span("auth");
-            self.auth.check(ctx, user)
-        };
-        match asked {
-            Ok(Verdict::Granted) => {}
-            Ok(Verdict::Denied) => return Response::error(403, "you may not"),
-            Err(unknown) => {
-                let why = format!("who you are cannot be found out: {}", unknown.why);
-                return Response::later(503, why, unknown.retry_after);
-            }
-        }
         let changed = {
             let _span = ctx.span("cart");
             self.carts.ask(ctx, &user.to_owned(), msg)

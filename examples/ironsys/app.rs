@@ -55,7 +55,7 @@ impl Gate {
             all: Admission::builder(ironsys::limit::Fixed)
                 .initial(concurrent)
                 .queue(concurrent.saturating_mul(4))
-                .target(Duration::from_millis(5))
+                .target(Duration::from_millis(2))
                 .interval(Duration::from_millis(100))
                 .name("requests")
                 .build()?,

@@ -14,6 +14,7 @@ mod ours;
 mod rollup_rayon;
 mod tally;
 mod versions;
+mod web;
 mod wires;
 
 use std::env;

@@ -9,6 +9,7 @@ pub(crate) const FLUME: &str = env!("PEER_FLUME");
 pub(crate) const GOVERNOR: &str = env!("PEER_GOVERNOR");
 pub(crate) const KAMEO: &str = env!("PEER_KAMEO");
 pub(crate) const KANAL: &str = env!("PEER_KANAL");
+pub(crate) const KHTTP: &str = env!("PEER_KHTTP");
 pub(crate) const MOKA: &str = env!("PEER_MOKA");
 pub(crate) const OLYMPIPE_RS: &str = env!("PEER_OLYMPIPE_RS");
 pub(crate) const PARITER: &str = env!("PEER_PARITER");
@@ -18,6 +19,7 @@ pub(crate) const RAYON: &str = env!("PEER_RAYON");
 pub(crate) const RECLOSER: &str = env!("PEER_RECLOSER");
 pub(crate) const RUSTY_POOL: &str = env!("PEER_RUSTY_POOL");
 pub(crate) const THREADPOOL: &str = env!("PEER_THREADPOOL");
+pub(crate) const TINY_HTTP: &str = env!("PEER_TINY_HTTP");
 pub(crate) const XTRA: &str = env!("PEER_XTRA");
 /// std has the version of the compiler.
 pub(crate) const STD: &str = env!("PEER_RUSTC");

@@ -11,6 +11,7 @@ mod rollup;
 mod scope;
 mod semaphore;
 pub(crate) mod session;
+mod web;
 
 use std::error::Error;
 
@@ -70,5 +71,7 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("session_zipf_1m", "two senders to a million sessions, Zipf", session::zipf),
     ("session_idle_bytes", "memory of an idle session", session::idle),
     ("session_ask_p99_beside_a_sleeper", "p99 of an ask while one handler sleeps", session::stuck),
+    ("http_hello", "hello over HTTP/1.1, 64 connections kept open, by wrk", web::hello),
+    ("http_fairness", "the most against the least served of 64 connections", web::fairness),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
