@@ -3,7 +3,9 @@
 //! Where a server is not installed its tests say that they are skipped, unless `IRONSYS_CI` is set: then
 //! they fail.
 
+mod members;
 mod nats;
+mod takeover;
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};

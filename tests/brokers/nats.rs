@@ -17,7 +17,7 @@ use ironsys::{Context, Stop};
 
 use crate::{Server, free_port, root, until};
 
-fn server(more: &'static [&'static str]) -> Option<Server> {
+pub(crate) fn server(more: &'static [&'static str]) -> Option<Server> {
     Server::start(move |port, dir| {
         let mut command = Command::new("nats-server");
         command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(dir);
@@ -31,7 +31,7 @@ fn options(server: &Server) -> Options {
 }
 
 /// A stream `S` for subjects below `s`.
-fn stream(ctx: &Context, server: &Server) -> JetStream {
+pub(crate) fn stream(ctx: &Context, server: &Server) -> JetStream {
     let mut jetstream = JetStream::connect(ctx, options(server)).unwrap();
     jetstream.ensure_stream(ctx, "S", &["s.>"]).unwrap();
     jetstream

@@ -4,9 +4,12 @@
 //! is no `redis-server` the tests say so and pass, except with `IRONSYS_CI` set.
 
 mod limit;
+#[path = "../brokers/members.rs"]
+mod members;
 mod publish;
 mod server;
 mod source;
+mod takeover;
 
 use ironsys::{Canceller, Context};
 use std::time::{Duration, Instant};

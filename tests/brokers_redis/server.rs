@@ -47,8 +47,11 @@ impl Redis {
     }
 
     pub(crate) fn server(&self) -> Server {
-        let url = format!("redis://127.0.0.1:{}", self.port);
-        Server::new(url).expect("a URL").timeout(Duration::from_secs(5))
+        Server::new(self.url()).expect("a URL").timeout(Duration::from_secs(5))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Asks it, with the `redis` crate's own client.
@@ -57,14 +60,13 @@ impl Redis {
     }
 
     fn try_query<T: redis::FromRedisValue>(&self, cmd: &redis::Cmd) -> Option<T> {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).ok()?;
+        let client = redis::Client::open(self.url()).ok()?;
         let mut con = client.get_connection().ok()?;
         cmd.query(&mut con).ok()
     }
 
     pub(crate) fn pipeline(&self, pipe: &redis::Pipeline) {
-        let client =
-            redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL");
+        let client = redis::Client::open(self.url()).expect("a URL");
         pipe.query::<()>(&mut client.get_connection().expect("it runs")).expect("an answer");
     }
 

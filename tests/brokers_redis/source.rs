@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-fn add(redis: &Redis, ids: std::ops::RangeInclusive<u64>) {
+pub(crate) fn add(redis: &Redis, ids: std::ops::RangeInclusive<u64>) {
     let mut pipe = redis::pipe();
     for id in ids {
         pipe.cmd("XADD")
