@@ -42,6 +42,10 @@ impl Handler for App {
     }
 }
 
+fn not_to_look() -> Response {
+    Response::not_allowed("GET, HEAD")
+}
+
 fn healthy(status: &ironsys::service::Status) -> Response {
     match status.is_fine() {
         true => Response::text("ok\n"),
@@ -59,6 +63,7 @@ impl App {
         }
         let looks = matches!(request.method, Method::Get | Method::Head);
         match request.path {
+            "/ping" | "/" | "/index.html" | "/health/live" | "/health/ready" => not_to_look(),
             // Looking on is possible under any load.
             "/metrics" if looks => Response::text(metrics::text(self)),
             "/api/state" if looks => Response::json(200, &view::state(self)),
@@ -68,9 +73,11 @@ impl App {
                 Response::json_text(tasks)
             }
             "/api/tasks" if looks => Response::text(ironsys::observe::tasks().to_string()),
+            "/metrics" | "/api/state" | "/api/waits" | "/api/tasks.json" | "/api/tasks" => {
+                not_to_look()
+            }
             path if path.starts_with("/api/faults/") => self.fault(request),
             path if path.starts_with("/api/") => self.limited(ctx, request),
-            "/metrics" => Response::not_allowed("GET"),
             _ => Response::error(404, "there is nothing of that name"),
         }
     }

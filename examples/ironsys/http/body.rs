@@ -71,8 +71,12 @@ impl Dechunk {
 /// The length of the next line, without its end.
 fn line(buf: &[u8]) -> Result<Option<usize>, Refused> {
     match memchr::memchr(b'\n', &buf[..buf.len().min(LINE)]) {
-        Some(at) if at > 0 && buf[at - 1] == b'\r' => Ok(Some(at - 1)),
-        Some(_) => Err(Refused::new(400, "a line ends without a carriage return")),
+        Some(at) if memchr::memchr(b'\r', &buf[..at]) == Some(at.wrapping_sub(1)) => {
+            Ok(Some(at - 1))
+        }
+        Some(_) => {
+            Err(Refused::new(400, "a line does not end with a carriage return and a line feed"))
+        }
         None if buf.len() >= LINE => Err(Refused::new(400, "a line of a chunk is too long")),
         None => Ok(None),
     }
@@ -115,6 +119,8 @@ mod tests {
             (b"+1\r\n", 400),
             (b"\r\n", 400),
             (b"1\n", 400),
+            (b"\n", 400),
+            (b"1;\r\r\n", 400),
             (b"1\r\nabc", 400),
         ] {
             let refused = Dechunk::default().go_on(&mut sent.to_vec(), 0, 9).unwrap_err();

@@ -1,7 +1,7 @@
 //! The accept loop: a thread for each connection, as many as the limit says, and a drain.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub(crate) struct ServerStats {
     pub(crate) turned_away: AtomicU64,
     /// Cut since they took too long.
     pub(crate) cut: AtomicU64,
+    /// Cut since the time of the drain was over.
+    pub(crate) left: AtomicU64,
 }
 
 pub(crate) struct Server {
@@ -90,8 +92,7 @@ impl Server {
         Ok(move |ctx: &Context| {
             close.cancel_with("the server takes no more requests");
             drop(pool.drain(ctx)); // When `ctx` stops it cancels what is left, and waits for that.
-            let cut = stats.open.load(Relaxed);
-            let ended = Ended::clean().left("connections", cut);
+            let ended = Ended::clean().left("connections", stats.left.load(Relaxed));
             match server.map(|server| server.join(&Context::root().0)) {
                 Some(Ok(Err(error))) => ended.error(error),
                 Some(Err(error)) if !ctx.is_stopped() => ended.error(error),
@@ -103,8 +104,10 @@ impl Server {
     /// Accepts until `intake` stops; returns when the last connection has ended.
     fn serve<H: Handler>(self, ctx: &Context, intake: &Context, handler: &H) -> io::Result<()> {
         let mut address = self.address()?;
-        if address.ip().is_unspecified() {
-            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
         }
         // The listener has nothing that would wake it but a connection.
         let knock = move |_: Stop| {
@@ -142,6 +145,7 @@ impl Server {
                     if let Ok(connection) = connection {
                         connection.run(ctx, intake, handler);
                     }
+                    stats.left.fetch_add(u64::from(ctx.is_stopped()), Relaxed);
                     stats.open.fetch_sub(1, Relaxed);
                     Ok::<(), Stop>(())
                 });
