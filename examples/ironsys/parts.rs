@@ -38,7 +38,7 @@ pub(crate) fn start(
     let limits = Limits { connections: options.connections, ..Limits::default() };
     let server = Server::bind(&*options.address, limits)
         .map_err(|e| format!("cannot listen at {}: {e}", options.address))?;
-    let address = server.address()?;
+    let address = server.address();
 
     let eyes = eyes::open(&mut service, options.trace.clone())?;
     if options.plant_deadlock {
