@@ -10,7 +10,7 @@ use ironsys::Stop;
 use ironsys::brokers::nats::{Client, JetStreamPublisher, JetStreamSource, NatsError, Options};
 use ironsys::durable::{Outbox, PublishError, Publisher, Source};
 
-use crate::root;
+use crate::{root, until};
 
 /// A server that treats every connection so; returns its address, and the count of connections.
 fn liar(treat: impl Fn(TcpStream, u64) + Send + Sync + 'static) -> (Options, Arc<AtomicU64>) {
@@ -104,6 +104,32 @@ fn who_publishes_does_not_wait_and_a_flush_ends_with_its_context() {
     };
     assert!(matches!(full, NatsError::Misused(_)) && published == 9, "{full} after {published}");
     let late = client.flush(&ctx.with_timeout(Duration::from_millis(50))).unwrap_err();
+    assert_eq!(late.stop(), Some(&Stop::DeadlineExceeded), "{late}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_host_that_does_not_answer_holds_nobody_up() {
+    // A listener that nobody accepts from: what comes when its queue is full gets no answer.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        queue.push(stream);
+    }
+    let options = Options::new([address.to_string()]).unwrap();
+    let options = options.connect_timeout(Duration::from_secs(60));
+    let (ctx, _cancel) = root();
+    let (child, cancel) = ctx.with_cancel();
+    let began = Instant::now();
+    let error = std::thread::scope(|s| {
+        let waits = s.spawn(|| Client::connect(&child, options.clone()).unwrap_err());
+        until("it connects", || child.linked().0 > 0);
+        cancel.cancel_with("enough");
+        waits.join().unwrap()
+    });
+    assert!(error.stop().is_some_and(|stop| stop.to_string().contains("enough")), "{error}");
+    let late = Client::connect(&ctx.with_timeout(Duration::from_millis(50)), options).unwrap_err();
     assert_eq!(late.stop(), Some(&Stop::DeadlineExceeded), "{late}");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

@@ -75,8 +75,9 @@ impl Client {
     /// Connects to the first server that lets one in; goes round as long as all of them are down.
     ///
     /// # Cancellation
-    /// Ends at once, and nothing is left; but nothing wakes a thread that looks for a name, or, for
-    /// [`connect_timeout`](Options::connect_timeout) at the most, for a host that does not answer.
+    /// Ends at once, and nothing is left; but nothing wakes a thread that looks up a name, nor, other than
+    /// on Linux, one that waits for a host to answer, [`connect_timeout`](Options::connect_timeout) at the
+    /// most.
     ///
     /// # Errors
     /// A server refuses, or is none; or the context stopped.

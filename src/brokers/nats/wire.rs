@@ -1,6 +1,7 @@
 //! The socket, with TLS or without.
 
 use super::error::NatsError;
+use crate::brokers::dial;
 use crate::context::{Context, OnStop, Stop};
 use crate::sync::Arc;
 use rustls::pki_types::ServerName;
@@ -29,9 +30,8 @@ impl Wire {
         for address in server.to_socket_addrs().map_err(failed)? {
             ctx.check()?;
             let left = ctx.remaining().map_or(limit, |left| left.min(limit));
-            match TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))) {
+            match dial::tcp(ctx, address, left) {
                 Ok(socket) => {
-                    socket.set_nodelay(true).map_err(failed)?;
                     socket.set_write_timeout(Some(limit)).map_err(failed)?;
                     let server = server.to_owned();
                     let socket = Arc::new(socket);
