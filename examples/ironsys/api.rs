@@ -62,6 +62,10 @@ impl App {
             return Response::error(401, "a bearer token is needed here");
         }
         let looks = matches!(request.method, Method::Get | Method::Head);
+        if request.foreign && !looks {
+            // Any page that somebody looks at may send a form to this address.
+            return Response::error(403, "a page of another site may not");
+        }
         match request.path {
             "/ping" | "/" | "/index.html" | "/health/live" | "/health/ready" => not_to_look(),
             // Looking on is possible under any load.

@@ -176,6 +176,23 @@ fn without_the_token_nothing_but_the_page_and_the_health_is_to_be_had() {
 }
 
 #[test]
+fn pages_of_other_sites_change_nothing() {
+    let server = Server::start(&[]);
+    let ask = |origin: &str, method: &str| {
+        let request = format!(
+            "{method} /api/faults/load HTTP/1.1\r\nhost: 127.0.0.1:80\r\norigin: {origin}\r\n\
+             connection: close\r\n\r\n"
+        );
+        status_and_body(&server.raw(request.as_bytes())).0
+    };
+    for other in ["http://evil.example", "null", "http://127.0.0.1:81", "127.0.0.1:80"] {
+        assert_eq!((ask(other, "POST"), ask(other, "GET")), (403, 405), "{other}");
+    }
+    assert_eq!(server.state()["faults"]["load"], false);
+    assert_eq!(ask("http://127.0.0.1:80", "POST"), 200);
+}
+
+#[test]
 fn a_client_that_asks_too_often_is_told_when_to_come_again() {
     let server = Server::start(&["--rate", "1"]);
     let all: Vec<_> = (0..4).map(|_| server.ask("GET", "/api/carts/a", "").0).collect();

@@ -6,7 +6,7 @@ use super::Refused;
 const LINE: usize = 4 * 1024;
 
 /// How far a body in chunks has been decoded: the plain body grows where the body began, and what is
-/// still in chunks stands behind it.
+/// still in chunks stands behind it, at once or a little further.
 #[derive(Debug, Default)]
 pub(super) struct Dechunk {
     /// Bytes of the plain body.
@@ -23,6 +23,21 @@ impl Dechunk {
     /// Goes on with the body that begins at `from`. `None` if it is not complete, or where the next
     /// request begins. `most` bounds the plain body; what stands around it is bounded, too.
     pub(super) fn go_on(
+        &mut self,
+        buf: &mut Vec<u8>,
+        from: usize,
+        most: usize,
+    ) -> Result<Option<usize>, Refused> {
+        let next = self.decode(buf, from, most)?;
+        if next.is_none() && self.trailers.is_none() {
+            // What stood around the chunks takes no room while the rest is waited for.
+            buf.drain(from + self.len..from + self.at);
+            self.at = self.len;
+        }
+        Ok(next)
+    }
+
+    fn decode(
         &mut self,
         buf: &mut [u8],
         from: usize,
@@ -108,6 +123,22 @@ mod tests {
             let end = body.go_on(&mut buf, 4, 9).unwrap().unwrap();
             assert_eq!((&buf[4..4 + body.len], &buf[end..]), (&b"wikipedia"[..], &b"GET"[..]));
         }
+    }
+
+    #[test]
+    fn what_stands_around_small_chunks_takes_no_room() {
+        let (mut buf, mut body) = (b"head".to_vec(), Dechunk::default());
+        for n in 1..500 {
+            buf.extend_from_slice(b"1\r\nx\r\n1");
+            assert_eq!(body.go_on(&mut buf, 4, 1000), Ok(None));
+            buf.extend_from_slice(b";ext\r\n");
+            assert_eq!(body.go_on(&mut buf, 4, 1000), Ok(None));
+            buf.extend_from_slice(b"y\r\n");
+            assert_eq!(body.go_on(&mut buf, 4, 2000), Ok(None));
+            assert_eq!((buf.len(), body.len), (4 + 2 * n, 2 * n));
+        }
+        buf.extend_from_slice(b"0\r\n\r\nGET");
+        assert_eq!(body.go_on(&mut buf, 4, 2000), Ok(Some(buf.len() - 3)));
     }
 
     #[test]

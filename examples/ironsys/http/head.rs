@@ -42,6 +42,7 @@ pub(super) struct Head {
     method: Method,
     target: Range<usize>,
     token: Option<Range<usize>>,
+    foreign: bool,
 }
 
 /// A request as the handler sees it.
@@ -51,6 +52,8 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     /// What `Authorization: Bearer` gave.
     pub(crate) token: Option<&'a str>,
+    /// A browser asks for a page that is not from here.
+    pub(crate) foreign: bool,
     pub(crate) peer: IpAddr,
     pub(crate) body: &'a [u8],
 }
@@ -94,12 +97,17 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
         },
         target: place(buf, target.as_bytes()),
         token: None,
+        foreign: false,
     };
+    let (mut host, mut origin) = (&b""[..], None);
     let (mut hosts, mut length, mut chunked, mut closes) = (0, None, false, false);
     for header in request.headers.iter() {
         let (name, value) = (header.name, header.value);
         if name.eq_ignore_ascii_case("host") {
             hosts += 1;
+            host = value;
+        } else if name.eq_ignore_ascii_case("origin") {
+            origin = Some(value);
         } else if name.eq_ignore_ascii_case("content-length") {
             let n = digits(value).ok_or(Refused::new(400, "the content length is no number"))?;
             if length.is_some_and(|before| before != n) {
@@ -131,6 +139,7 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
         }
     }
     head.keep_alive &= !closes;
+    head.foreign = origin.is_some_and(|origin| !is_at(origin, host));
     match (hosts, newer) {
         (1, _) | (0, false) => {}
         (0, true) => return Err(Refused::new(400, "there is no host header")),
@@ -167,6 +176,7 @@ impl Head {
             method: self.method,
             path,
             token: self.token.as_ref().and_then(text),
+            foreign: self.foreign,
             peer,
             body,
         })
@@ -183,6 +193,12 @@ fn origin_form(target: &str) -> &str {
         _ if rest.is_empty() => target,
         _ => "/",
     }
+}
+
+/// Whether an origin, scheme and all, is at that host. `null` is nowhere.
+fn is_at(origin: &[u8], host: &[u8]) -> bool {
+    let scheme = origin.windows(3).position(|part| part == b"://");
+    scheme.is_some_and(|at| origin[at + 3..].eq_ignore_ascii_case(host))
 }
 
 /// What reads lines up to a line feed sees other headers than what wants both.
