@@ -4,7 +4,7 @@ use ironsys::pool::Pool;
 use ironsys::service::{Ended, Part, Service};
 use ironsys::session::{Cx, Manager, Session};
 use ironsys::time::VirtualClock;
-use ironsys::{Context, channel};
+use ironsys::{Context, Stop, channel};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -122,6 +122,39 @@ fn a_thread_that_fails_or_panics_asks_the_service_to_end() {
         assert!(report.parts[0].ended.error.as_ref().unwrap().contains("no disk"), "{report}");
         assert!(!report.is_clean());
     }
+}
+
+#[test]
+fn a_thread_that_panics_when_it_is_to_end_is_in_the_report() {
+    let mut service = Service::builder("s").build().unwrap();
+    let work = |ctx: &Context| -> Result<(), Stop> {
+        ctx.wait_stopped();
+        panic!("the last page is lost");
+    };
+    service.spawn("pages", work).unwrap();
+    let tells = |ctx: &Context| Err(ctx.wait_stopped());
+    service.spawn("tells", tells).unwrap();
+    service.stopper().request("enough");
+    let report = service.run(&Context::root().0);
+    assert!(!report.is_clean());
+    let errors: Vec<_> = report.parts.iter().map(|part| part.ended.error.as_deref()).collect();
+    assert!(
+        matches!(errors[..], [None, Some(why)] if why.contains("the last page is lost")),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_probe_may_panic_with_anything() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    let service = Service::builder("s").build().unwrap();
+    service.live_if("odd", || std::panic::panic_any(Bomb));
+    assert!(!service.health().live().is_fine());
 }
 
 #[test]

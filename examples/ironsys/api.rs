@@ -45,6 +45,10 @@ impl Handler for App {
     }
 }
 
+fn not_to_look() -> Response {
+    Response::not_allowed("GET, HEAD")
+}
+
 fn healthy(status: &ironsys::service::Status) -> Response {
     match status.is_fine() {
         true => Response::text("ok\n"),
@@ -61,7 +65,12 @@ impl App {
             return Response::error(401, "a bearer token is needed here");
         }
         let looks = matches!(request.method, Method::Get | Method::Head);
+        if request.foreign && !looks {
+            // Any page that somebody looks at may send a form to this address.
+            return Response::error(403, "a page of another site may not");
+        }
         match request.path {
+            "/ping" | "/" | "/index.html" | "/health/live" | "/health/ready" => not_to_look(),
             // Looking on is possible under any load.
             "/metrics" if looks => Response::text(metrics::text(self)),
             "/api/state" if looks => Response::json(200, &view::state(self)),
@@ -71,9 +80,11 @@ impl App {
                 Response::json_text(tasks)
             }
             "/api/tasks" if looks => Response::text(ironsys::observe::tasks().to_string()),
+            "/metrics" | "/api/state" | "/api/waits" | "/api/tasks.json" | "/api/tasks" => {
+                not_to_look()
+            }
             path if path.starts_with("/api/faults/") => self.fault(request),
             path if path.starts_with("/api/") => self.limited(ctx, request),
-            "/metrics" => Response::not_allowed("GET"),
             _ => Response::error(404, "there is nothing of that name"),
         }
     }

@@ -95,7 +95,7 @@ pub(crate) fn start(
 ) -> Result<Auth, Box<dyn std::error::Error>> {
     let peer = service.start("auth-peer", |ctx| {
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0), Limits::default())?;
-        let address = server.address()?;
+        let address = server.address();
         let handler = Arc::new(Peer { faults: faults.clone() });
         let part = server.start(ctx, "auth-peer", handler).map_err(std::io::Error::other)?;
         Ok::<_, std::io::Error>((part, address))

@@ -28,6 +28,8 @@ pub(crate) struct Books {
 /// The receiver.
 pub(crate) struct Billing {
     file: File,
+    /// Bytes of whole lines: what is behind them was written by half, when the disk was full, say.
+    whole: u64,
     known: Known,
     /// Written when the batch is.
     lines: Vec<u8>,
@@ -68,7 +70,7 @@ impl Billing {
         file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
         let (lines, batch) = (Vec::new(), Vec::new());
-        Ok((Billing { file, known, lines, batch, books: books.clone(), faults }, books))
+        Ok((Billing { file, whole, known, lines, batch, books: books.clone(), faults }, books))
     }
 
     fn is_down(&self) -> bool {
@@ -93,7 +95,9 @@ impl Billing {
 
     /// Writes what was taken, and syncs.
     fn write(&mut self) -> io::Result<()> {
+        self.file.set_len(self.whole)?;
         self.file.write_all(&self.lines).and_then(|()| self.file.sync_data())?;
+        self.whole += self.lines.len() as u64;
         self.lines.clear();
         for (id, used) in &self.batch {
             self.known.insert(*id);
@@ -165,5 +169,24 @@ impl Publisher for Billing {
     fn reset(&mut self) {
         self.lines.clear();
         self.batch.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_full_disk_cut_short_goes_before_the_next_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("books");
+        let (mut billing, _) = Billing::open(&path, Arc::default()).unwrap();
+        billing.receive(1, b"ada 2").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"2 ad").unwrap();
+        billing.receive(2, b"ada 3").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 ada 2\n2 ada 3\n");
+        drop(billing);
+        let (_, books) = Billing::open(&path, Arc::default()).unwrap();
+        assert_eq!(books.used.load(Relaxed), 5);
     }
 }

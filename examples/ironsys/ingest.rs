@@ -22,6 +22,10 @@ use serde_json::Value;
 pub(crate) const QUEUE: usize = 4_096;
 /// The most bytes of a key.
 const KEY: usize = 64;
+/// The largest value, and the smallest below zero.
+const VALUE: f64 = 1e150;
+/// The most bytes of a line in a file.
+const LINE: usize = 64 * 1024;
 /// Keys that are told apart; what comes on top is counted together.
 const KEYS: usize = 65_536;
 /// Events that are kept for rollups.
@@ -58,6 +62,43 @@ struct Shared {
     counted: AtomicU64,
     refused: AtomicU64,
     bad: AtomicU64,
+}
+
+/// A line that may come in pieces, of bytes that may be no text.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    text: String,
+}
+
+impl Line {
+    /// Reads on; whether the line is whole now.
+    fn read(&mut self, reader: &mut impl BufRead) -> io::Result<bool> {
+        loop {
+            let there = match reader.fill_buf() {
+                Ok(there) => there,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            let end = memchr::memchr(b'\n', there);
+            let piece = &there[..end.unwrap_or(there.len())];
+            // What is longer is no event, however it goes on.
+            self.bytes.extend_from_slice(&piece[..piece.len().min(LINE - self.bytes.len())]);
+            let (nothing, used) = (there.is_empty(), piece.len() + usize::from(end.is_some()));
+            reader.consume(used);
+            if nothing || end.is_some() {
+                return Ok(end.is_some());
+            }
+        }
+    }
+
+    /// Takes the line; the next one begins.
+    fn take(&mut self) -> &str {
+        let whole = self.bytes.len() < LINE;
+        self.text = String::from_utf8_lossy(&self.bytes).into_owned();
+        self.bytes.clear();
+        if whole { &self.text } else { "(too long)" }
+    }
 }
 
 /// Starts the workers as a part of the service.
@@ -153,27 +194,32 @@ impl Ingest {
     pub(crate) fn follow(&self, ctx: &Context, path: &Path) -> io::Result<()> {
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
         let mut reader = BufReader::new(File::open(path).map_err(named)?);
-        let mut line = String::new();
+        let mut line = Line::default();
         loop {
-            let read = reader.read_line(&mut line).map_err(named)?;
-            if let Some(text) = line.strip_suffix('\n') {
-                if self.put(ctx, text).is_err() {
-                    return Ok(());
-                }
-                line.clear();
-            } else if read == 0 && ctx.sleep(Duration::from_millis(200)).is_err() {
-                return Ok(()); // A file does not tell that it has grown: it is asked, as by `tail -f`.
+            match line.read(&mut reader).map_err(named)? {
+                true if self.put(ctx, line.take()).is_err() => return Ok(()),
+                true => {}
+                // A file does not tell that it has grown: it is asked, as by `tail -f`.
+                false if ctx.sleep(Duration::from_millis(200)).is_err() => return Ok(()),
+                false => {}
             }
         }
     }
 
     /// Sends the lines of the standard input to its end.
-    pub(crate) fn read_stdin(&self, ctx: &Context) {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if self.put(ctx, &line).is_err() {
-                return;
+    pub(crate) fn read_stdin(&self, ctx: &Context) -> io::Result<()> {
+        let (mut reader, mut line) = (io::stdin().lock(), Line::default());
+        while line.read(&mut reader)? {
+            if self.put(ctx, line.take()).is_err() {
+                return Ok(());
             }
         }
+        // The last line need not have an end.
+        match line.take() {
+            "" => {}
+            last => drop(self.put(ctx, last)), // It ends anyway.
+        }
+        Ok(())
     }
 
     /// The state of the keys with the most events.
@@ -266,8 +312,9 @@ fn checked(key: &str, value: f64, at: Option<u64>) -> Result<Event, String> {
     if key.is_empty() || key.len() > KEY {
         return Err(format!("a key has 1 to {KEY} bytes"));
     }
-    if !value.is_finite() {
-        return Err("the value is not finite".into());
+    // So many that no sum of them is too large for JSON.
+    if !(-VALUE..=VALUE).contains(&value) {
+        return Err(format!("a value is a number from -{VALUE:e} to {VALUE:e}"));
     }
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     Ok(Event { key: key.into(), value, at: at.unwrap_or_else(|| now() as u64) })

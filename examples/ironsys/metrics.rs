@@ -19,6 +19,13 @@ pub(crate) fn text(app: &App) -> String {
         .gauge("http_connections", "Connections that are open.", &[], get(&app.http.open))
         .counter("http_turned_away", "Connections over the limit.", &[], get(&app.http.turned_away))
         .counter("http_cut", "Connections that were too slow.", &[], get(&app.http.cut))
+        .counter(
+            "http_cut_off",
+            "Connections cut by a drain, or for want of threads.",
+            &[],
+            get(&app.http.left),
+        )
+        .counter("http_short_of_threads", "Times without a thread.", &[], get(&app.http.short))
         .counter("cart_changes", "Changes that are on disk.", &[], get(&meters.changes))
         .counter("events_counted", "Events that were counted.", &[], app.ingest.counted())
         .counter("events_refused", "Events without a place.", &[], app.ingest.refused())

@@ -132,6 +132,9 @@ pub(crate) fn parse() -> Result<Option<Options>, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
+    if options.token.as_deref() == Some("") {
+        return Err("--token is empty".into());
+    }
     if options.check.is_some() && options.dir.is_none() {
         return Err("--check needs --dir".into());
     }

@@ -17,7 +17,7 @@ use crate::faults::Faults;
 use crate::http::{Limits, Server};
 use crate::ingest::Source;
 use crate::options::Options;
-use crate::{auth, brokers, cart, eyes, ingest, rollup};
+use crate::{auth, brokers, cart, eyes, ingest, rollup, say};
 
 /// What the rest of the program needs of the service.
 pub(crate) struct Started {
@@ -38,7 +38,7 @@ pub(crate) fn start(
     let limits = Limits { connections: options.connections, ..Limits::default() };
     let server = Server::bind(&*options.address, limits)
         .map_err(|e| format!("cannot listen at {}: {e}", options.address))?;
-    let address = server.address()?;
+    let address = server.address();
 
     let eyes = eyes::open(&mut service, options.trace.clone())?;
     if options.plant_deadlock {
@@ -69,7 +69,11 @@ pub(crate) fn start(
             Source::Stdin => {
                 // Nothing wakes a thread that reads the standard input: it ends with the process.
                 let (ctx, name) = (ctx.clone(), std::thread::Builder::new().name("stdin".into()));
-                name.spawn(move || ingest.read_stdin(&ctx))?;
+                name.spawn(move || {
+                    if let Err(e) = ingest.read_stdin(&ctx) {
+                        say::err(format_args!("ironsys: the standard input: {e}"));
+                    }
+                })?;
             }
         }
     }

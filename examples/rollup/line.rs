@@ -44,7 +44,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Line<'_>, Reason> {
     if status.len() != 3 || !status.iter().all(u8::is_ascii_digit) {
         return Err("status is not three digits");
     }
-    let (size, rest) = word(rest).ok_or("no size")?;
+    let (size, rest) = word(rest).ok_or("no size with \"referer\" and \"agent\" behind it")?;
     let bytes = number(size).ok_or("size is neither - nor a number")?;
     let (_referer, rest) = quoted(rest).ok_or("no closed \"referer\"")?;
     if !rest.starts_with(b"\"") {

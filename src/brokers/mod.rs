@@ -2,6 +2,8 @@
 //!
 //! Not inside a model: they wait in sockets, and take no lock that others wait for.
 
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod dial;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "redis")]

@@ -17,8 +17,8 @@ pub enum OpenError {
     /// The journal cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The outbox holds something else.
-    #[error("event {0} of the outbox is no record of a saga")]
+    /// The outbox holds something else, or what a newer version has written.
+    #[error("event {0} of the outbox is no record of a saga that this version knows")]
     Record(u64),
     /// Two definitions have the same name.
     #[error("there are two definitions of the saga `{0}`")]

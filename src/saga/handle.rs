@@ -91,7 +91,8 @@ impl Sagas {
         Sagas::over(outbox.open()?, definitions)
     }
 
-    /// Keeps the journal in an outbox that holds nothing else. A state has to fit into its group.
+    /// Keeps the journal in an outbox that holds nothing else. A state has to fit into its group, with the
+    /// names of the steps and two reasons, of a KiB or an eighth of the group at the most.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -145,7 +146,8 @@ impl Sagas {
             Ok(())
         })?;
         let _busy = Busy { journal: &self.journal, id, began: at };
-        match self.journal.record(ctx, &snapshot) {
+        let first = definition.inner.steps.first().map(|step| &*step.name);
+        match self.journal.record(ctx, &snapshot, first) {
             Ok(()) => Run::new(&self.journal, definition, snapshot).finish(ctx),
             Err(e) => {
                 if let AppendError::Refused(_) = e {
@@ -247,7 +249,7 @@ impl Sagas {
         let (_busy, mut snapshot) = self.hold(id)?;
         snapshot.phase = Phase::Closed;
         snapshot.version += 1;
-        self.journal.record(ctx, &snapshot).map_err(|e| SagaError::of_a_record(id, e))
+        self.journal.record(ctx, &snapshot, None).map_err(|e| SagaError::of_a_record(id, e))
     }
 
     /// Lists the sagas that are not over, by id.

@@ -4,17 +4,20 @@ use super::errors::{OpenError, SagaError};
 use super::record::Snapshot;
 use super::table::{Entry, Table};
 use crate::context::Context;
-use crate::durable::{AppendError, Outbox, ReadError, StorageError};
+use crate::durable::{AppendError, Outbox, ReadError, StorageError, SubmitError};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
 
 pub(super) struct Journal {
     outbox: Outbox,
+    /// The most bytes of a record.
+    largest: usize,
     /// Guards what is known of the sagas. No file is touched under it.
     table: Mutex<Table>,
 }
 
 const READER: &str = "sagas";
+const REASON: usize = 1024;
 
 impl Journal {
     /// Reads what is there.
@@ -32,7 +35,8 @@ impl Journal {
             table.read(snapshot, event.body.into(), event.id);
         }
         table.settle(&last);
-        Ok(Journal { outbox, table: Mutex::new(table) })
+        let largest = outbox.largest();
+        Ok(Journal { outbox, largest, table: Mutex::new(table) })
     }
 
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
@@ -49,10 +53,28 @@ impl Journal {
         self.outbox.stats().next
     }
 
+    /// The most bytes of a reason. The rest of a longer one is not kept.
+    pub(super) fn reason(&self) -> usize {
+        (self.largest / 8).min(REASON)
+    }
+
     /// Writes a record; it is on disk when this returns. On an error the table is as it was, and the
     /// record may be in the journal or not.
-    pub(super) fn record(&self, ctx: &Context, snapshot: &Snapshot) -> Result<(), AppendError> {
+    ///
+    /// `next` is the step that may turn the saga round: one that goes forward leaves room for what is
+    /// added then, so that it can always go back.
+    pub(super) fn record(
+        &self,
+        ctx: &Context,
+        snapshot: &Snapshot,
+        next: Option<&str>,
+    ) -> Result<(), AppendError> {
         let bytes = snapshot.encode();
+        let spare = next.map_or(0, |name| 2 * (name.len() + self.reason()) + 8);
+        if bytes.len().saturating_add(spare) > self.largest {
+            let (len, max) = (bytes.len(), self.largest.saturating_sub(spare));
+            return Err(AppendError::Refused(SubmitError::TooLarge { len, max }));
+        }
         let at = self.outbox.append(ctx, &bytes)?;
         self.with(|table| table.recorded(snapshot, bytes.into(), at));
         self.copy_forward(ctx);

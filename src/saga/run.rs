@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
         let next = self.saga.inner.steps.get(self.snapshot.done.len());
         let name = next.map(|step| step.name.clone()).unwrap_or_default();
         self.snapshot.failed = name.clone();
-        self.snapshot.why = why.to_string();
+        self.snapshot.why = cut(why.to_string(), self.journal.reason());
         self.snapshot.done.push(name);
         self.snapshot.phase = Phase::Back;
         self.failure = Some(why);
@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
             }
             Err(why) => {
                 self.unless_stopped(ctx)?;
-                self.snapshot.trouble = why.to_string();
+                self.snapshot.trouble = cut(why.to_string(), self.journal.reason());
                 self.snapshot.phase = Phase::Stuck;
                 log::error!(
                     "ironsys: saga `{}` is stuck: `{}` cannot be undone: {why}",
@@ -139,7 +139,11 @@ impl<'a> Run<'a> {
         let turn = Turn { saga, id, step: &step.name, key, state };
         let outcome = retry.call(ctx, |ctx| match catch_unwind(|| f(ctx, &turn)) {
             Ok(outcome) => outcome,
-            Err(payload) => Err(StepError::Panicked(panics::message(&*payload).to_owned())),
+            Err(payload) => {
+                let why = panics::message(&*payload).to_owned();
+                panics::discard(payload);
+                Err(StepError::Panicked(why))
+            }
         });
         outcome.map_err(|e| match e {
             CallError::Failed(why) => why,
@@ -160,6 +164,18 @@ impl<'a> Run<'a> {
 
     pub(super) fn record(&mut self, ctx: &Context) -> Result<(), AppendError> {
         self.snapshot.version += 1;
-        self.journal.record(ctx, &self.snapshot)
+        let forward = self.snapshot.phase == Phase::Forward;
+        let next = self.saga.inner.steps.get(self.snapshot.done.len()).filter(|_| forward);
+        self.journal.record(ctx, &self.snapshot, next.map(|step| &*step.name))
     }
+}
+
+/// The beginning of a text that is too long.
+fn cut(mut text: String, most: usize) -> String {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
 }

@@ -151,8 +151,10 @@ impl Service {
 
     /// Starts a thread as a part. Draining it cancels its context and waits for it to return.
     ///
-    /// If it returns an error or panics before that, the service is asked to end; the report says why.
-    /// Returning `Ok` early is no failure.
+    /// If it returns an error before that, or panics at any time, the service is asked to end; the report
+    /// says why. Returning `Ok` early is no failure, and an error after that is none: it is logged, unless
+    /// it only says that the context stopped. What has something to say at the end is a
+    /// [`Part`](super::Part) of its own.
     ///
     /// # Errors
     /// The operating system has no more threads.

@@ -105,7 +105,11 @@ fn ask(probes: &[Probe], mut problems: Vec<Problem>) -> Status {
         let why = match answer {
             Ok(Ok(())) => continue,
             Ok(Err(why)) => why,
-            Err(payload) => format!("panicked: {}", crate::panics::message(&*payload)),
+            Err(payload) => {
+                let why = format!("panicked: {}", crate::panics::message(&*payload));
+                crate::panics::discard(payload);
+                why
+            }
         };
         problems.push(Problem { probe: probe.name.clone(), why });
     }

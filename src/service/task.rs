@@ -3,7 +3,7 @@
 use super::part::{Ended, Part};
 use super::stopper::Stopper;
 use crate::context::Context;
-use crate::panics::Panicked;
+use crate::panics::{self, Panicked};
 use crate::sync::{Arc, catch_unwind};
 use crate::threads::Owned;
 use std::fmt::Display;
@@ -26,14 +26,29 @@ impl Task {
         let called = name.clone();
         let run = move |ctx: &Context| {
             let ended = catch_unwind(|| work(ctx).map_err(|error| error.to_string()));
-            let ended = ended
-                .unwrap_or_else(|payload| Err(Panicked::new(&*called, at, payload).to_string()));
-            // What it was told to end with is not a failure of it.
-            if let (Err(why), false) = (&ended, ctx.is_stopped()) {
-                stopper.request(format!("`{called}` has failed: {why}"));
-                return ended;
-            }
-            Ok(())
+            let why = match ended {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(why)) => match ctx.check() {
+                    Ok(()) => why,
+                    // What it was told to end with is not a failure of it.
+                    Err(stop) => {
+                        if !why.contains(&stop.to_string()) {
+                            log::warn!(
+                                "ironsys: `{called}` was told to end, and ended with: {why}"
+                            );
+                        }
+                        return Ok(());
+                    }
+                },
+                Err(payload) => {
+                    let panicked = Panicked::new(&*called, at, payload);
+                    let why = panicked.to_string();
+                    panics::discard(panicked);
+                    why
+                }
+            };
+            stopper.request(format!("`{called}` has failed: {why}"));
+            Err(why)
         };
         Ok(Task { thread: Owned::start(ctx, name, at, run)? })
     }

@@ -4,6 +4,7 @@
 //! they fail.
 
 mod members;
+mod liars;
 mod nats;
 mod takeover;
 

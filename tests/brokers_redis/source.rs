@@ -300,3 +300,33 @@ fn garbage_a_wrong_kind_and_a_server_that_stays_away_are_errors() {
     redis.kill();
     assert!(why(&redis.server()).contains("refused"), "{}", why(&redis.server()));
 }
+
+#[test]
+#[cfg(unix)]
+fn a_listener_that_takes_no_more_holds_nobody_up() {
+    use socket2::{Domain, SockAddr, Socket, Type};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let address = SockAddr::unix(&path).unwrap();
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&address).unwrap();
+    listener.listen(1).unwrap();
+    let mut queue = Vec::new();
+    loop {
+        let one = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        one.set_nonblocking(true).unwrap();
+        if one.connect(&address).is_err() {
+            break;
+        }
+        queue.push(one);
+    }
+    let (ctx, _cancel) = root();
+    let server = Server::new(format!("redis+unix://{}", path.display())).unwrap();
+    let server = server.timeout(Duration::from_millis(50));
+    let retry = Backoff::fixed(Duration::from_millis(1)).max_attempts(3);
+    let mut source = StreamSource::builder(&server, "s", "g", "a").retry(retry).build().unwrap();
+    match source.recv(&ctx) {
+        Err(SourceError::Failed(why)) => assert!(why.to_string().contains("timed out"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}

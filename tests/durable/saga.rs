@@ -228,6 +228,56 @@ fn failures_for_now_are_retried_under_the_budget_and_panics_are_failures() {
 }
 
 #[test]
+fn what_is_too_long_for_the_journal_does_not_keep_a_saga_from_going_back() {
+    let (ctx, _cancel) = root();
+    let largest = (4 << 10) - 20; // About what a record may have: from below to above.
+    for (state, why) in
+        (largest - 1_500..largest + 50).step_by(7).map(|n| (n, 9)).chain([(9, 1 << 20)])
+    {
+        let undone = Arc::new(AtomicUsize::new(0));
+        let undo = {
+            let undone = undone.clone();
+            move |_: &Context, _: &Turn<'_>| {
+                undone.fetch_add(1, Ordering::SeqCst);
+                match undone.load(Ordering::SeqCst) {
+                    1 => Err(StepError::permanent("ä".repeat(why))),
+                    _ => Ok(()),
+                }
+            }
+        };
+        let saga = Saga::builder("s").step("one", move |_, _| Ok(vec![0; state]), undo).step(
+            "two",
+            move |_, _| Err(StepError::permanent("ä".repeat(why))),
+            no_undo,
+        );
+        let outbox =
+            Outbox::over(Arc::new(Memory::new())).segment_bytes(1 << 14).group_bytes(4 << 10);
+        let sagas = Sagas::over(outbox.open().unwrap(), [saga.build().unwrap()]).unwrap();
+        let stuck = sagas.run(&ctx, "s", "a", b"").unwrap_err();
+        assert!(stuck.is_stuck(), "{state}, {why}: {stuck}");
+        let error = sagas.retry(&ctx, "a").unwrap_err();
+        assert!(error.is_undone(), "{state}, {why}: {error}");
+    }
+}
+
+#[test]
+fn a_payload_that_panics_when_it_is_dropped_is_a_failure_of_the_step() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    let (ctx, _cancel) = root();
+    let bad = |_: &Context, _: &Turn<'_>| -> Result<Vec<u8>, StepError> {
+        std::panic::panic_any(Bomb);
+    };
+    let saga = Saga::builder("s").step("one", bad, no_undo).build().unwrap();
+    let sagas = Sagas::over(small(&Memory::new()).open().unwrap(), [saga]).unwrap();
+    assert!(sagas.run(&ctx, "s", "a", b"").is_err_and(|e| e.is_undone()));
+}
+
+#[test]
 fn one_that_is_stuck_does_not_keep_the_space_of_the_others() {
     let (ctx, _cancel) = root();
     let (world, memory) = (World::default(), Memory::new());

@@ -1,6 +1,7 @@
 //! Signals and kill -9: what was answered is there afterwards, and the exit code says what was left.
 
 use std::fs::File;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{Server, check, until};
@@ -34,6 +35,33 @@ fn what_is_left_makes_the_exit_code_a_failure() {
     let (status, said, _) = server.wait();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("1 events not acked"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_does_not_fit_on_the_disk_is_refused_and_fits_when_there_is_room() {
+    let mut command = Command::new("sh");
+    // The signal that comes with the error is for programs that do not look at errors.
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(crate::program());
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::launch(command, dir, &["--people", "0"], Stdio::null());
+    let add = |user: String| {
+        server.ask("POST", &format!("/api/carts/{user}/items"), r#"{"item": "figs"}"#)
+    };
+    assert_eq!(add("first".into()).0, 200);
+    server.limit_files("600000");
+    let mut users = (0..20_000).map(|n| format!("user-{n}"));
+    let full = users.find(|user| add(user.clone()).0 != 200).expect("it does not fit");
+    assert_eq!(add(full.clone()).0, 503);
+    server.limit_files("unlimited");
+    until("there is room again", || add(full.clone()).0 == 200);
+    for user in ["first".to_owned(), full, users.next().unwrap()] {
+        assert_eq!(add(user).0, 200);
+    }
+    until("billing has all", || server.state()["usage"]["pending"] == 0);
+    server.signal("TERM");
+    let (status, said, _) = server.wait();
+    assert!(status.success(), "{said}");
 }
 
 #[test]

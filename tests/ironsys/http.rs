@@ -55,6 +55,11 @@ fn errors_are_objects_with_the_right_status() {
         ("GET", "/api/carts/%00", "", 422),
         ("GET", &format!("/api/carts/{long}"), "", 422),
         ("PUT", "/api/carts/ada", "", 405),
+        ("POST", "/", "", 405),
+        ("BREW", "/ping", "", 405),
+        ("DELETE", "/health/live", "", 405),
+        ("POST", "/api/state", "", 405),
+        ("POST", "/metrics", "", 405),
         ("GET", "/api/carts/ada/items", "", 405),
         ("GET", "/api/events", "", 405),
         ("POST", "/api/carts/ada/items", "{", 400),
@@ -63,6 +68,8 @@ fn errors_are_objects_with_the_right_status() {
         ("POST", "/api/carts/ada/items", r#"{"item": "a", "n": 1e99}"#, 422),
         ("POST", "/api/carts/evil-eve/items", r#"{"item": "a"}"#, 403),
         ("POST", "/api/events", "page/a x", 400),
+        ("POST", "/api/events", "page/a 1e308", 400),
+        ("POST", "/api/events", "page/a NaN", 400),
         ("POST", "/api/events", "[1, 2]", 400),
         ("POST", "/api/events", &"[".repeat(200_000), 400),
         ("POST", "/api/events", &"{\"key\":".repeat(100_000), 400),
@@ -118,6 +125,25 @@ fn head(reader: &mut impl BufRead) -> (u16, usize) {
 }
 
 #[test]
+fn what_the_oldest_clients_and_proxies_say_is_understood() {
+    let server = Server::start(&[]);
+    let mut stream = server.connect();
+    // A whole address as the target, a line too many, and an old client that wants to stay.
+    let all = "GET http://x/ping?a HTTP/1.1\r\nhost: x\r\n\r\n\r\n\
+               GET /ping HTTP/1.0\r\nconnection: keep-alive\r\n\r\n\
+               GET /ping HTTP/1.0\r\nconnection: close, keep-alive\r\n\r\n";
+    stream.write_all(all.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let kept: Vec<_> = answer.lines().filter(|line| line.starts_with("connection: ")).collect();
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 3, "{answer}");
+    assert_eq!(kept, ["connection: keep-alive", "connection: close"], "{answer}");
+
+    let answer = server.raw(b"HEAD /ping HTTP/1.1\r\n\r\n");
+    assert_eq!(status_and_body(&answer), (400, String::new()));
+}
+
+#[test]
 fn a_client_that_waits_for_a_word_gets_it() {
     let server = Server::start(&[]);
     let mut stream = server.connect();
@@ -147,6 +173,23 @@ fn without_the_token_nothing_but_the_page_and_the_health_is_to_be_had() {
         );
         assert_eq!(status_and_body(&server.raw(request.as_bytes())).0, status, "{token}");
     }
+}
+
+#[test]
+fn pages_of_other_sites_change_nothing() {
+    let server = Server::start(&[]);
+    let ask = |origin: &str, method: &str| {
+        let request = format!(
+            "{method} /api/faults/load HTTP/1.1\r\nhost: 127.0.0.1:80\r\norigin: {origin}\r\n\
+             connection: close\r\n\r\n"
+        );
+        status_and_body(&server.raw(request.as_bytes())).0
+    };
+    for other in ["http://evil.example", "null", "http://127.0.0.1:81", "127.0.0.1:80"] {
+        assert_eq!((ask(other, "POST"), ask(other, "GET")), (403, 405), "{other}");
+    }
+    assert_eq!(server.state()["faults"]["load"], false);
+    assert_eq!(ask("http://127.0.0.1:80", "POST"), 200);
 }
 
 #[test]

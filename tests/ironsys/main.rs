@@ -47,7 +47,16 @@ impl Server {
     }
 
     pub(crate) fn start_in(dir: tempfile::TempDir, args: &[&str], stdout: Stdio) -> Server {
-        let mut command = Command::new(program());
+        Server::launch(Command::new(program()), dir, args, stdout)
+    }
+
+    /// Starts it by a command that is not over yet.
+    pub(crate) fn launch(
+        mut command: Command,
+        dir: tempfile::TempDir,
+        args: &[&str],
+        stdout: Stdio,
+    ) -> Server {
         command.args(["--address", "127.0.0.1:0", "--dir"]).arg(dir.path()).args(args);
         let command = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
         let mut child =
@@ -108,6 +117,14 @@ impl Server {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         answer
+    }
+
+    /// Bounds the size of the files it writes: what is beyond does not fit on the disk.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let id = self.child.id().to_string();
+        let limit = format!("--fsize={bytes}:");
+        let set = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(set.is_ok_and(|status| status.success()), "no limit was set");
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -17,6 +17,11 @@ fn what_could_be_understood_in_two_ways_is_refused() {
         ("GET /ping HTTP/2.0\r\nhost: a\r\n\r\n".into(), 505),
         ("GET ping HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400),
         ("GET /ping\r\n\r\n".into(), 400),
+        ("GET /ping HTTP/1.1\nhost: a\n\n".into(), 400),
+        ("GET /ping HTTP/1.1\r\nhost: a\nx: b\r\n\r\n".into(), 400),
+        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400),
+        ("GET http:///ping HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400),
+        ("GET https://a/ping HTTP/1.1\r\nhost: a\r\n\r\n".into(), 400),
         ("\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03".into(), 400),
         (format!("GET /{big} HTTP/1.1\r\nhost: a\r\n\r\n"), 431),
         (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", &big[..5_000]), 414),
@@ -42,6 +47,7 @@ fn what_could_be_understood_in_two_ways_is_refused() {
         (format!("{chunked}\r\n-1\r\n"), 400),
         (format!("{chunked}\r\nffffffff\r\n"), 413),
         (format!("{chunked}\r\n1\r\nabc\r\n"), 400),
+        (format!("{chunked}\r\n1;a\rb\r\nk\r\n0\r\n\r\n"), 400),
         (format!("{chunked}\r\n0\r\nx: {big}\r\n\r\n"), 400),
         (format!("{chunked}\r\n1;{big}\r\n"), 400),
         ("GET / HTTP/1.1\r\nhost: a\r\nexpect: magic\r\n\r\n".into(), 417),
@@ -157,6 +163,38 @@ fn a_drain_answers_what_has_begun_and_closes_what_has_not() {
         answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close"),
         "{answer}"
     );
+    let (status, said, _) = server.wait();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn what_a_drain_cuts_is_in_its_report() {
+    let server = Server::start(&["--drain", "1"]);
+    let mut begun = server.connect();
+    begun.write_all(b"GET /ping HTTP/1.1\r\nhost: x\r\n").unwrap();
+    until("it is there", || server.state()["http"]["connections"] == 2);
+    server.signal("TERM");
+    let mut answer = Vec::new();
+    let _ = begun.read_to_end(&mut answer);
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    let (status, said, _) = server.wait();
+    assert!(status.code() == Some(1) && said.contains("1 connections"), "{status}: {said}");
+}
+
+#[test]
+fn a_followed_file_may_hold_any_bytes_and_lines_of_any_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events");
+    let long = vec![b'x'; 10 << 20];
+    std::fs::write(&path, [b"a 1\n\xff\xfe 2\nno number\n", &long[..], b"\nb 3\nc"].concat())
+        .unwrap();
+    let server = Server::start(&["--follow", path.to_str().unwrap()]);
+    until("what can be read is counted", || server.state()["ingest"]["counted"] == 3);
+    assert_eq!(server.state()["ingest"]["bad"], 2);
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(b" 4\n").unwrap();
+    until("a line that came in two pieces is", || server.state()["ingest"]["counted"] == 4);
+    server.signal("TERM");
     let (status, said, _) = server.wait();
     assert!(status.success(), "{said}");
 }

@@ -6,7 +6,7 @@ use super::Refused;
 const LINE: usize = 4 * 1024;
 
 /// How far a body in chunks has been decoded: the plain body grows where the body began, and what is
-/// still in chunks stands behind it.
+/// still in chunks stands behind it, at once or a little further.
 #[derive(Debug, Default)]
 pub(super) struct Dechunk {
     /// Bytes of the plain body.
@@ -23,6 +23,21 @@ impl Dechunk {
     /// Goes on with the body that begins at `from`. `None` if it is not complete, or where the next
     /// request begins. `most` bounds the plain body; what stands around it is bounded, too.
     pub(super) fn go_on(
+        &mut self,
+        buf: &mut Vec<u8>,
+        from: usize,
+        most: usize,
+    ) -> Result<Option<usize>, Refused> {
+        let next = self.decode(buf, from, most)?;
+        if next.is_none() && self.trailers.is_none() {
+            // What stood around the chunks takes no room while the rest is waited for.
+            buf.drain(from + self.len..from + self.at);
+            self.at = self.len;
+        }
+        Ok(next)
+    }
+
+    fn decode(
         &mut self,
         buf: &mut [u8],
         from: usize,
@@ -71,8 +86,12 @@ impl Dechunk {
 /// The length of the next line, without its end.
 fn line(buf: &[u8]) -> Result<Option<usize>, Refused> {
     match memchr::memchr(b'\n', &buf[..buf.len().min(LINE)]) {
-        Some(at) if at > 0 && buf[at - 1] == b'\r' => Ok(Some(at - 1)),
-        Some(_) => Err(Refused::new(400, "a line ends without a carriage return")),
+        Some(at) if memchr::memchr(b'\r', &buf[..at]) == Some(at.wrapping_sub(1)) => {
+            Ok(Some(at - 1))
+        }
+        Some(_) => {
+            Err(Refused::new(400, "a line does not end with a carriage return and a line feed"))
+        }
         None if buf.len() >= LINE => Err(Refused::new(400, "a line of a chunk is too long")),
         None => Ok(None),
     }
@@ -107,6 +126,22 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_around_small_chunks_takes_no_room() {
+        let (mut buf, mut body) = (b"head".to_vec(), Dechunk::default());
+        for n in 1..500 {
+            buf.extend_from_slice(b"1\r\nx\r\n1");
+            assert_eq!(body.go_on(&mut buf, 4, 1000), Ok(None));
+            buf.extend_from_slice(b";ext\r\n");
+            assert_eq!(body.go_on(&mut buf, 4, 1000), Ok(None));
+            buf.extend_from_slice(b"y\r\n");
+            assert_eq!(body.go_on(&mut buf, 4, 2000), Ok(None));
+            assert_eq!((buf.len(), body.len), (4 + 2 * n, 2 * n));
+        }
+        buf.extend_from_slice(b"0\r\n\r\nGET");
+        assert_eq!(body.go_on(&mut buf, 4, 2000), Ok(Some(buf.len() - 3)));
+    }
+
+    #[test]
     fn what_is_too_large_or_malformed_is_refused() {
         for (sent, status) in [
             (&b"a\r\n"[..], 413),
@@ -115,6 +150,8 @@ mod tests {
             (b"+1\r\n", 400),
             (b"\r\n", 400),
             (b"1\n", 400),
+            (b"\n", 400),
+            (b"1;\r\r\n", 400),
             (b"1\r\nabc", 400),
         ] {
             let refused = Dechunk::default().go_on(&mut sent.to_vec(), 0, 9).unwrap_err();

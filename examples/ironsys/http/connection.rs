@@ -11,7 +11,7 @@ use ironsys::Context;
 
 use super::body::Dechunk;
 use super::head::{self, Framing, Head};
-use super::response::Date;
+use super::response::{After, Date};
 use super::server::{Handler, Limits, ServerStats};
 use super::{Refused, Response};
 
@@ -132,6 +132,10 @@ impl<'a> Connection<'a> {
         intake: &Context,
         handler: &H,
     ) -> Result<Next, Refused> {
+        if self.begun.is_none() && self.buf == b"\r\n" {
+            // Some clients send one line too many behind a body.
+            self.buf.clear();
+        }
         if self.buf.is_empty() {
             return Ok(Next::More);
         }
@@ -169,7 +173,12 @@ impl<'a> Connection<'a> {
         let answer = catch_unwind(AssertUnwindSafe(|| handler.answer(&ctx, &request)));
         let answer = answer.unwrap_or_else(|_| Response::error(500, "the handler panicked"));
         let keep_alive = head.keep_alive && !intake.is_stopped();
-        answer.write(&mut self.out, &mut self.date, head.is_head(), keep_alive);
+        let after = match (keep_alive, head.newer) {
+            (false, _) => After::Closed,
+            (true, true) => After::Kept,
+            (true, false) => After::KeptForOld,
+        };
+        answer.write(&mut self.out, &mut self.date, head.is_head(), after);
         self.buf.drain(..end);
         Ok(Next::Answered(keep_alive))
     }
@@ -232,7 +241,8 @@ impl<'a> Connection<'a> {
     fn refuse<H: Handler>(&mut self, refused: &Refused, handler: &H) {
         handler.refused(refused);
         let answer = Response::error(refused.status, refused.why);
-        answer.write(&mut self.out, &mut self.date, false, false);
+        let head = self.buf.starts_with(b"HEAD ");
+        answer.write(&mut self.out, &mut self.date, head, After::Closed);
     }
 
     /// Sends all answers, within the time of a request.
@@ -282,7 +292,7 @@ impl<'a> Connection<'a> {
 pub(super) fn turn_away(stream: &TcpStream) {
     let mut out = Vec::new();
     let answer = Response::later(503, "too many connections", Duration::from_secs(1));
-    answer.write(&mut out, &mut Date::default(), false, false);
+    answer.write(&mut out, &mut Date::default(), false, After::Closed);
     if stream.set_nonblocking(true).is_ok() {
         let _ = (&*stream).write(&out);
     }

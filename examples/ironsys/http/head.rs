@@ -35,11 +35,14 @@ pub(super) struct Head {
     pub(super) len: usize,
     pub(super) framing: Framing,
     pub(super) keep_alive: bool,
+    /// It is HTTP/1.1: the connection is kept unless somebody says otherwise.
+    pub(super) newer: bool,
     /// The client waits for a word before it sends the body.
     pub(super) expects: bool,
     method: Method,
     target: Range<usize>,
     token: Option<Range<usize>>,
+    foreign: bool,
 }
 
 /// A request as the handler sees it.
@@ -49,6 +52,8 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     /// What `Authorization: Bearer` gave.
     pub(crate) token: Option<&'a str>,
+    /// A browser asks for a page that is not from here.
+    pub(crate) foreign: bool,
     pub(crate) peer: IpAddr,
     pub(crate) body: &'a [u8],
 }
@@ -69,6 +74,9 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
         }
         Err(_) => return Err(Refused::new(400, "that is no HTTP request")),
     };
+    if has_bare_line_feed(&buf[..len]) {
+        return Err(Refused::new(400, "a line ends without a carriage return"));
+    }
     let target = request.path.unwrap_or_default();
     if target.len() > TARGET {
         return Err(Refused::new(414, "the target is too long"));
@@ -78,6 +86,7 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
         len,
         framing: Framing::Length(0),
         keep_alive: newer,
+        newer,
         expects: false,
         method: match request.method {
             Some("GET") => Method::Get,
@@ -88,12 +97,17 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
         },
         target: place(buf, target.as_bytes()),
         token: None,
+        foreign: false,
     };
-    let (mut hosts, mut length, mut chunked) = (0, None, false);
+    let (mut host, mut origin) = (&b""[..], None);
+    let (mut hosts, mut length, mut chunked, mut closes) = (0, None, false, false);
     for header in request.headers.iter() {
         let (name, value) = (header.name, header.value);
         if name.eq_ignore_ascii_case("host") {
             hosts += 1;
+            host = value;
+        } else if name.eq_ignore_ascii_case("origin") {
+            origin = Some(value);
         } else if name.eq_ignore_ascii_case("content-length") {
             let n = digits(value).ok_or(Refused::new(400, "the content length is no number"))?;
             if length.is_some_and(|before| before != n) {
@@ -109,7 +123,7 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
             for option in value.split(|byte| *byte == b',') {
                 let option = option.trim_ascii();
                 if option.eq_ignore_ascii_case(b"close") {
-                    head.keep_alive = false;
+                    closes = true;
                 } else if option.eq_ignore_ascii_case(b"keep-alive") && !newer {
                     head.keep_alive = true;
                 }
@@ -124,6 +138,8 @@ pub(super) fn parse(buf: &[u8]) -> Result<Option<Head>, Refused> {
             head.token = bearer.map(|_| place(buf, value[7..].trim_ascii()));
         }
     }
+    head.keep_alive &= !closes;
+    head.foreign = origin.is_some_and(|origin| !is_at(origin, host));
     match (hosts, newer) {
         (1, _) | (0, false) => {}
         (0, true) => return Err(Refused::new(400, "there is no host header")),
@@ -152,7 +168,7 @@ impl Head {
     ) -> Result<Request<'a>, Refused> {
         let text = |range: &Range<usize>| std::str::from_utf8(&buf[range.clone()]).ok();
         let target = text(&self.target).ok_or(Refused::new(400, "the target is no text"))?;
-        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let path = origin_form(target).split(['?', '#']).next().unwrap_or_default();
         if !path.starts_with('/') {
             return Err(Refused::new(400, "the target is no path"));
         }
@@ -160,10 +176,34 @@ impl Head {
             method: self.method,
             path,
             token: self.token.as_ref().and_then(text),
+            foreign: self.foreign,
             peer,
             body,
         })
     }
+}
+
+/// The path of a target that names scheme and host, too: all are at home here.
+fn origin_form(target: &str) -> &str {
+    let scheme = target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://"));
+    let Some(rest) = scheme.map(|_| &target[7..]) else { return target };
+    match rest.find(['/', '?', '#']) {
+        Some(at) if at > 0 && rest[at..].starts_with('/') => &rest[at..],
+        Some(0) => target,
+        _ if rest.is_empty() => target,
+        _ => "/",
+    }
+}
+
+/// Whether an origin, scheme and all, is at that host. `null` is nowhere.
+fn is_at(origin: &[u8], host: &[u8]) -> bool {
+    let scheme = origin.windows(3).position(|part| part == b"://");
+    scheme.is_some_and(|at| origin[at + 3..].eq_ignore_ascii_case(host))
+}
+
+/// What reads lines up to a line feed sees other headers than what wants both.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r')
 }
 
 /// Where a part of a buffer is in it.

@@ -14,6 +14,15 @@ pub(crate) struct Response {
     allow: Option<&'static str>,
 }
 
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Kept,
+    /// A client that speaks HTTP/1.0 has to be told.
+    KeptForOld,
+    Closed,
+}
+
 impl Response {
     fn of(status: u16, kind: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Response {
         Response { status, kind, body: body.into(), retry_after: None, allow: None }
@@ -62,7 +71,7 @@ impl Response {
     }
 
     /// Writes it behind what is in `out`. Without the body for a `HEAD`.
-    pub(super) fn write(&self, out: &mut Vec<u8>, date: &mut Date, head: bool, keep_alive: bool) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, date: &mut Date, head: bool, after: After) {
         // Writing to a `Vec` does not fail.
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         out.extend_from_slice(b"date: ");
@@ -83,9 +92,11 @@ impl Response {
             );
         }
         out.extend_from_slice(b"x-content-type-options: nosniff\r\n");
-        if !keep_alive {
-            out.extend_from_slice(b"connection: close\r\n");
-        }
+        out.extend_from_slice(match after {
+            After::Kept => b"",
+            After::KeptForOld => b"connection: keep-alive\r\n",
+            After::Closed => b"connection: close\r\n",
+        });
         out.extend_from_slice(b"\r\n");
         if !head {
             out.extend_from_slice(&self.body);

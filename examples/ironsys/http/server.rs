@@ -1,7 +1,7 @@
 //! The accept loop: a thread for each connection, as many as the limit says, and a drain.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -52,21 +52,28 @@ pub(crate) struct ServerStats {
     pub(crate) turned_away: AtomicU64,
     /// Cut since they took too long.
     pub(crate) cut: AtomicU64,
+    /// Cut since the time of the drain was over, or the system had no more threads.
+    pub(crate) left: AtomicU64,
+    /// How often the system had no more threads.
+    pub(crate) short: AtomicU64,
 }
 
 pub(crate) struct Server {
     listener: TcpListener,
+    address: SocketAddr,
     limits: Limits,
     stats: Arc<ServerStats>,
 }
 
 impl Server {
     pub(crate) fn bind(address: impl ToSocketAddrs, limits: Limits) -> io::Result<Server> {
-        Ok(Server { listener: TcpListener::bind(address)?, limits, stats: Arc::default() })
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok(Server { listener, address, limits, stats: Arc::default() })
     }
 
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn stats(&self) -> Arc<ServerStats> {
@@ -90,8 +97,7 @@ impl Server {
         Ok(move |ctx: &Context| {
             close.cancel_with("the server takes no more requests");
             drop(pool.drain(ctx)); // When `ctx` stops it cancels what is left, and waits for that.
-            let cut = stats.open.load(Relaxed);
-            let ended = Ended::clean().left("connections", cut);
+            let ended = Ended::clean().left("connections", stats.left.load(Relaxed));
             match server.map(|server| server.join(&Context::root().0)) {
                 Some(Ok(Err(error))) => ended.error(error),
                 Some(Err(error)) if !ctx.is_stopped() => ended.error(error),
@@ -102,9 +108,26 @@ impl Server {
 
     /// Accepts until `intake` stops; returns when the last connection has ended.
     fn serve<H: Handler>(self, ctx: &Context, intake: &Context, handler: &H) -> io::Result<()> {
-        let mut address = self.address()?;
-        if address.ip().is_unspecified() {
-            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        loop {
+            let served = self.accept(ctx, intake, handler);
+            match served {
+                // No thread was to be had, and the scope has ended: the next connections may fare better.
+                Err(stop) if !intake.is_stopped() && ctx.check().is_ok() => {
+                    self.stats.short.fetch_add(1, Relaxed);
+                    log::error!("the connections are cut: {stop}");
+                    let _ = intake.sleep(Duration::from_millis(100));
+                }
+                served => return served.map_err(io::Error::other),
+            }
+        }
+    }
+
+    fn accept<H: Handler>(&self, ctx: &Context, intake: &Context, handler: &H) -> Result<(), Stop> {
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
         }
         // The listener has nothing that would wake it but a connection.
         let knock = move |_: Stop| {
@@ -114,8 +137,8 @@ impl Server {
         let room = Semaphore::new(self.limits.connections);
         let threads = self.limits.connections + 1;
         let options = ironsys::scope::options().limit(threads).name("connections");
-        let served = options.run(ctx, |s| {
-            while !intake.is_stopped() {
+        options.run(ctx, |s| {
+            while !intake.is_stopped() && s.ctx().check().is_ok() {
                 let (stream, peer) = match self.listener.accept() {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -142,12 +165,12 @@ impl Server {
                     if let Ok(connection) = connection {
                         connection.run(ctx, intake, handler);
                     }
+                    stats.left.fetch_add(u64::from(ctx.is_stopped()), Relaxed);
                     stats.open.fetch_sub(1, Relaxed);
                     Ok::<(), Stop>(())
                 });
             }
             Ok(())
-        });
-        served.map_err(io::Error::other)
+        })
     }
 }

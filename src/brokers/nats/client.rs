@@ -18,15 +18,15 @@ use std::time::Instant;
 const CHUNK: usize = 64 * 1024;
 /// What is gathered before it is written.
 const GATHER: usize = 64 * 1024;
-/// What waits for a connection at the most.
+/// What waits for a connection, or a flush, at the most.
 const EARLY: usize = 8 * 1024 * 1024;
 /// Messages that have come while something else was waited for.
 const HELD: usize = 65_536;
 
 /// Talks to a server: publishes, asks, subscribes.
 ///
-/// It is used by one thread at a time. What is published is gathered, and written with the next
-/// [`flush`](Self::flush) or wait. A call that finds the connection broken makes a new one, to whichever
+/// It is used by one thread at a time. What is published is gathered, 8 MiB at the most, and written with
+/// the next [`flush`](Self::flush) or wait. A call that finds the connection broken makes a new one, to whichever
 /// server lets it in, and subscribes again; what was published and not written is lost with it, so who
 /// must know waits for an answer, as [`JetStream`](super::JetStream) does.
 ///
@@ -75,7 +75,9 @@ impl Client {
     /// Connects to the first server that lets one in; goes round as long as all of them are down.
     ///
     /// # Cancellation
-    /// Ends at once; nothing is left.
+    /// Ends at once, and nothing is left; but nothing wakes a thread that looks up a name, nor, other than
+    /// on Linux, one that waits for a host to answer, [`connect_timeout`](Options::connect_timeout) at the
+    /// most.
     ///
     /// # Errors
     /// A server refuses, or is none; or the context stopped.
@@ -137,7 +139,8 @@ impl Client {
     /// Sends a message, with the next flush or wait.
     ///
     /// # Errors
-    /// The subject cannot be one, or the message is larger than the server takes.
+    /// The subject cannot be one, the message is larger than the server takes, or 8 MiB are gathered and
+    /// want to be flushed.
     pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Result<(), NatsError> {
         self.send(subject, None, &[], payload)
     }
@@ -176,8 +179,8 @@ impl Client {
             return Err(NatsError::Misused(format!("{total} bytes: the server takes {most}")));
         }
         let out = if self.wire.is_some() { &mut self.out } else { &mut self.early };
-        if self.wire.is_none() && out.len() + total > EARLY {
-            return Err(NatsError::Misused("too much waits for a connection".into()));
+        if out.len() > EARLY {
+            return Err(NatsError::Misused("too much is gathered: flush it".into()));
         }
         // Writing to a `Vec` does not fail.
         let _ = match head.len() {
@@ -186,10 +189,16 @@ impl Client {
         };
         out.extend_from_slice(payload);
         out.extend_from_slice(b"\r\n");
-        if self.out.len() >= GATHER && self.wire.is_some() {
-            self.write()?;
-        }
         Ok(())
+    }
+
+    /// Writes what was gathered if it is worth while.
+    pub(super) fn write_if_much(&mut self, ctx: &Context) -> Result<(), NatsError> {
+        if self.out.len() < GATHER || self.wire.is_none() {
+            return Ok(());
+        }
+        let _guard = self.guard(ctx);
+        self.write_in_time(ctx)
     }
 
     /// Writes what was gathered, and waits until the server has it.
@@ -355,7 +364,7 @@ impl Client {
         }
         self.ready(ctx)?;
         let _guard = self.guard(ctx);
-        self.write()?;
+        self.write_in_time(ctx)?;
         let end = crate::context::earliest(until, real_deadline(ctx));
         loop {
             while let Some(said) = self.take()? {
@@ -364,7 +373,7 @@ impl Client {
                     Said::Message(message) => self.hold(message)?,
                     Said::Ping => {
                         self.out.extend_from_slice(b"PONG\r\n");
-                        self.write()?;
+                        self.write_in_time(ctx)?;
                     }
                     Said::Err(what) => return Err(self.refused(what)),
                     Said::Info(info) => self.info(&info)?,
@@ -385,6 +394,15 @@ impl Client {
         }
     }
 
+    /// Writes what was gathered, as long as `ctx` lets it.
+    fn write_in_time(&mut self, ctx: &Context) -> Result<(), NatsError> {
+        let written = self.write(real_deadline(ctx));
+        if written.is_err() {
+            ctx.check()?; // It is why.
+        }
+        written
+    }
+
     pub(super) fn hold(&mut self, message: Message) -> Result<(), NatsError> {
         // An answer that nobody waits for any more.
         if message.subscription == INBOX
@@ -403,7 +421,7 @@ impl Client {
     }
 }
 
-fn check_subject(subject: &str) -> Result<(), NatsError> {
+pub(super) fn check_subject(subject: &str) -> Result<(), NatsError> {
     let bad = subject.is_empty()
         || subject.split('.').any(str::is_empty)
         || subject.bytes().any(|b| b <= b' ' || b == 0x7f);

@@ -30,11 +30,15 @@ impl Client {
             for server in self.options.servers.clone() {
                 match self.open(ctx, &server) {
                     Ok(()) => return Ok(()),
-                    Err(e @ NatsError::Stopped(_)) => return Err(e),
                     Err(e) => {
                         self.disconnect();
                         ctx.check()?;
-                        last = Some(e);
+                        // Not the caller's time is over, but the server's.
+                        let late = |server| {
+                            let error = ErrorKind::TimedOut.into();
+                            NatsError::Io { server, error }
+                        };
+                        last = Some(if e.stop().is_some() { late(server) } else { e });
                     }
                 }
             }
@@ -78,7 +82,7 @@ impl Client {
             write_subscription(&mut self.out, *id, subscription);
         }
         self.out.extend_from_slice(b"PING\r\n");
-        self.write()?;
+        self.write(end)?;
         loop {
             match self.take()? {
                 Some(Said::Pong) => break,
@@ -170,12 +174,13 @@ impl Client {
         self.fill(ctx, end)
     }
 
-    pub(super) fn write(&mut self) -> Result<(), NatsError> {
+    /// Writes what was gathered, not after `end`. What is written by half breaks the connection.
+    pub(super) fn write(&mut self, end: Option<Instant>) -> Result<(), NatsError> {
         if self.out.is_empty() {
             return Ok(());
         }
         let Some(wire) = &mut self.wire else { return Err(self.broken()) };
-        let written = wire.write(&self.out);
+        let written = wire.write(&self.out, end);
         self.out.clear();
         self.out.shrink_to(KEEP);
         if written.is_err() {

@@ -132,9 +132,10 @@ impl Options {
         self
     }
 
-    /// Sets how long a server may take to let one in; by default 2 s.
+    /// Sets how long a server may take to let one in, and how long it may read nothing of what is sent; by
+    /// default 2 s. Less than a millisecond counts as one; `Duration::MAX` is no limit.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
-        self.connect = time;
+        self.connect = time.max(Duration::from_millis(1));
         self
     }
 

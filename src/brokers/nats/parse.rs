@@ -62,11 +62,11 @@ fn message(
     if headers > total {
         return Err(bad());
     }
-    // The size is known to be small.
-    let end = at + total;
-    if buf.len() < end + 2 {
+    let rest = &buf[at..];
+    if rest.len() < 2 || rest.len() - 2 < total {
         return Ok(None);
     }
+    let end = at + total;
     if &buf[end..end + 2] != b"\r\n" {
         return Err("a message does not end where it should".into());
     }
@@ -110,6 +110,13 @@ mod tests {
         assert_eq!((message.header("nats-x"), &*message.payload), (Some("yes"), &b"hello"[..]));
         assert_eq!((message.subscription, message.reply.as_deref()), (7, Some("r")));
         assert_eq!(take(&all[end..], 100), Ok(Some((Said::Ping, 6))));
+    }
+
+    #[test]
+    fn without_a_limit_any_size_is_waited_for() {
+        let size = usize::MAX;
+        assert_eq!(take(format!("MSG a 1 {size}\r\nabc\r\n").as_bytes(), size), Ok(None));
+        assert_eq!(take(format!("HMSG a 1 {size} {size}\r\n").as_bytes(), size), Ok(None));
     }
 
     #[test]

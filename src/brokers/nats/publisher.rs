@@ -1,6 +1,6 @@
 //! JetStream as the other end of a relay.
 
-use super::client::Client;
+use super::client::{Client, check_subject};
 use super::error::NatsError;
 use super::jetstream::stored;
 use super::options::Options;
@@ -74,10 +74,14 @@ impl Publisher for JetStreamPublisher {
         connected.map_err(|e| down(ctx, e))?;
         let reply = self.client.reply_to(&format!("e{}", event.id));
         let id = format!("{}-{}", self.prefix, event.id);
+        // Not the event is wrong: nothing may be said to be undeliverable for that.
+        let usable = check_subject(&self.subject).and_then(|()| check_subject(&id));
+        usable.map_err(|e| down(ctx, e))?;
         let sent =
             self.client.send(&self.subject, Some(&reply), &[("Nats-Msg-Id", &id)], &event.body);
         match sent {
             Ok(()) => {
+                self.client.write_if_much(ctx).map_err(|e| down(ctx, e))?;
                 self.pending.insert(event.id);
                 Ok(Sent::Pending)
             }

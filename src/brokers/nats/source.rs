@@ -135,6 +135,8 @@ impl JetStreamSource {
             }
             let message = self.client.next(ctx, &self.inbox)?;
             match message.status {
+                // Without a place for the ack it is not from the stream.
+                None if message.reply.is_none() => {}
                 None => {
                     self.asked -= 1;
                     return Ok(message);
@@ -184,13 +186,11 @@ impl Source for JetStreamSource {
     }
 
     fn recv(&mut self, ctx: &Context) -> Result<Option<Delivery>, SourceError> {
+        let mut delays = self.options.backoff.delays();
         loop {
             match self.try_recv(ctx) {
                 Ok(message) => return Ok(Some(self.delivery(message))),
-                Err(NatsError::Stopped(stop)) => return Err(SourceError::Stopped(stop)),
-                // The next round connects again, with delays.
-                Err(NatsError::Io { .. }) => ctx.check()?,
-                Err(e) => return Err(SourceError::failed(e)),
+                Err(e) => again(ctx, e, delays.next())?,
             }
         }
     }
@@ -198,6 +198,7 @@ impl Source for JetStreamSource {
 
 impl Committer for JetStreamCommitter {
     fn commit(&mut self, ctx: &Context, position: u64) -> Result<(), SourceError> {
+        let mut delays = self.client.options.backoff.delays();
         loop {
             let acks = self.out.up_to(position);
             let done = acks.iter().try_for_each(|ack| self.client.publish(ack, b"+ACK"));
@@ -206,9 +207,7 @@ impl Committer for JetStreamCommitter {
                     self.out.forget(position);
                     return Ok(());
                 }
-                Err(NatsError::Stopped(stop)) => return Err(SourceError::Stopped(stop)),
-                Err(NatsError::Io { .. }) => ctx.check()?,
-                Err(e) => return Err(SourceError::failed(e)),
+                Err(e) => again(ctx, e, delays.next())?,
             }
         }
     }
@@ -223,6 +222,16 @@ impl Committer for JetStreamCommitter {
             back.into_iter().map(|(_, ack)| ack).collect()
         };
         give_back(&mut self.client, &acks);
+    }
+}
+
+/// Waits before the next try, if the connection broke: a server that lets one in and hangs up is not asked
+/// all the time.
+fn again(ctx: &Context, e: NatsError, delay: Option<Duration>) -> Result<(), SourceError> {
+    match (e, delay) {
+        (NatsError::Stopped(stop), _) => Err(SourceError::Stopped(stop)),
+        (NatsError::Io { .. }, Some(delay)) => Ok(ctx.sleep(delay)?),
+        (e, _) => Err(SourceError::failed(e)),
     }
 }
 

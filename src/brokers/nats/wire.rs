@@ -1,6 +1,7 @@
 //! The socket, with TLS or without.
 
 use super::error::NatsError;
+use crate::brokers::dial;
 use crate::context::{Context, OnStop, Stop};
 use crate::sync::Arc;
 use rustls::pki_types::ServerName;
@@ -15,6 +16,10 @@ pub(super) struct Wire {
     tls: Option<Box<StreamOwned<ClientConnection, TcpStream>>>,
     /// The read timeout of the socket.
     patience: Option<Duration>,
+    /// How long the server may take to read anything of what is written.
+    limit: Duration,
+    /// The write timeout of the socket.
+    write_patience: Duration,
 }
 
 impl Wire {
@@ -25,13 +30,13 @@ impl Wire {
         for address in server.to_socket_addrs().map_err(failed)? {
             ctx.check()?;
             let left = ctx.remaining().map_or(limit, |left| left.min(limit));
-            match TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))) {
+            match dial::tcp(ctx, address, left) {
                 Ok(socket) => {
-                    socket.set_nodelay(true).map_err(failed)?;
                     socket.set_write_timeout(Some(limit)).map_err(failed)?;
                     let server = server.to_owned();
                     let socket = Arc::new(socket);
-                    return Ok(Wire { server, socket, tls: None, patience: None });
+                    let (patience, write_patience) = (None, limit);
+                    return Ok(Wire { server, socket, tls: None, patience, limit, write_patience });
                 }
                 Err(error) => last = error,
             }
@@ -93,12 +98,38 @@ impl Wire {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), NatsError> {
-        let written = match &mut self.tls {
-            Some(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
-            None => (&*self.socket).write_all(bytes),
-        };
-        written.map_err(|e| self.io(e))
+    /// Writes all, not after `until`, as long as the server goes on reading.
+    pub(super) fn write(
+        &mut self,
+        mut bytes: &[u8],
+        until: Option<Instant>,
+    ) -> Result<(), NatsError> {
+        while !bytes.is_empty() {
+            let left = until.map(|at| at.saturating_duration_since(crate::sync::time::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(self.io(ErrorKind::TimedOut.into()));
+            }
+            let patience = left.map_or(self.limit, |left| left.min(self.limit));
+            if self.write_patience != patience {
+                self.socket.set_write_timeout(Some(patience)).map_err(|e| self.io(e))?;
+                self.write_patience = patience;
+            }
+            let written = match &mut self.tls {
+                Some(tls) => tls.write(bytes).and_then(|n| tls.flush().map(|()| n)),
+                None => (&*self.socket).write(bytes),
+            };
+            match written {
+                Ok(0) => return Err(self.io(ErrorKind::WriteZero.into())),
+                Ok(n) => bytes = &bytes[n..],
+                Err(e) if e.kind() == ErrorKind::Interrupted && self.tls.is_none() => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    let why = "the server does not read what is sent";
+                    return Err(self.io(io::Error::new(ErrorKind::TimedOut, why)));
+                }
+                Err(e) => return Err(self.io(e)),
+            }
+        }
+        Ok(())
     }
 
     fn io(&self, error: io::Error) -> NatsError {

@@ -4,6 +4,7 @@
 //! 2. After an error, or when the context stopped while a call was under way, the link is done for:
 //!    nobody knows what is still to come through it.
 
+use crate::brokers::dial;
 use crate::context::{Context, OnStop, Stop};
 use crate::sync::Arc;
 use crate::time::Clock;
@@ -59,11 +60,12 @@ pub(super) struct Link {
 impl Link {
     /// Connects in `limit` for each address of the host; answers may take `timeout`.
     pub(super) fn open(
+        ctx: &Context,
         addr: &ConnectionAddr,
         limit: Duration,
         timeout: Duration,
     ) -> io::Result<Link> {
-        let socket = Arc::new(Socket::connect(addr, limit.max(Duration::from_millis(1)))?);
+        let socket = Arc::new(Socket::connect(ctx, addr, limit)?);
         socket.limit_writes(timeout)?;
         Ok(Link { socket, parser: Parsing(Parser::new()), timeout, is_broken: false })
     }
@@ -180,25 +182,21 @@ enum Socket {
 }
 
 impl Socket {
-    fn connect(addr: &ConnectionAddr, limit: Duration) -> io::Result<Socket> {
+    fn connect(ctx: &Context, addr: &ConnectionAddr, limit: Duration) -> io::Result<Socket> {
         match addr {
             ConnectionAddr::Tcp(host, port) => {
                 let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
                 for addr in (host.as_str(), *port).to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&addr, limit) {
-                        Ok(stream) => {
-                            stream.set_nodelay(true)?;
-                            return Ok(Socket::Tcp(stream));
-                        }
+                    match dial::tcp(ctx, addr, limit) {
+                        Ok(stream) => return Ok(Socket::Tcp(stream)),
+                        Err(e) if ctx.is_stopped() => return Err(e),
                         Err(e) => last = e,
                     }
                 }
                 Err(last)
             }
             #[cfg(unix)]
-            ConnectionAddr::Unix(path) => {
-                std::os::unix::net::UnixStream::connect(path).map(Socket::Unix)
-            }
+            ConnectionAddr::Unix(path) => dial::unix(ctx, path, limit).map(Socket::Unix),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }

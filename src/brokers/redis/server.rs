@@ -55,7 +55,11 @@ impl Server {
     pub(super) fn connect(&self, ctx: &Context) -> Result<Link, LinkError> {
         ctx.check()?;
         let limit = ctx.remaining().map_or(self.timeout, |left| left.min(self.timeout));
-        let mut link = Link::open(self.info.addr(), limit, self.timeout)?;
+        let link = Link::open(ctx, self.info.addr(), limit, self.timeout);
+        if link.is_err() {
+            ctx.check()?; // It is why.
+        }
+        let mut link = link?;
         let hello = self.hello();
         if !hello.is_empty() {
             link.pipeline(ctx, &hello)?;

@@ -138,6 +138,11 @@ impl Log {
         result.map_err(|trouble| trouble.error)
     }
 
+    /// The most bytes of an event.
+    pub(in crate::durable) fn largest(&self) -> usize {
+        self.with(|state, _| state.largest())
+    }
+
     /// Takes an event, waiting for room; a reader that waits is told if `announce`.
     pub(in crate::durable) fn submit(
         &self,

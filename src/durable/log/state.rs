@@ -114,6 +114,11 @@ pub(super) enum Standing {
 }
 
 impl State {
+    /// The most bytes of an event.
+    pub(super) fn largest(&self) -> usize {
+        self.limits.group_bytes - frame(0)
+    }
+
     /// Takes an event if there is room.
     pub(super) fn take(&mut self, body: &[u8], sum: u32, wakes: &mut Wakes) -> Taken {
         let Limits { group_bytes, max_bytes, when_full, .. } = self.limits;
@@ -125,7 +130,7 @@ impl State {
         }
         let bytes = frame(body.len());
         if bytes > group_bytes {
-            let max = group_bytes - frame(0);
+            let max = self.largest();
             return Taken::No(Refusal::TooLarge { len: body.len(), max });
         }
         if self.used() + bytes as u64 > max_bytes {

@@ -258,6 +258,11 @@ impl Outbox {
         self.stats().len
     }
 
+    /// The most bytes of an event.
+    pub(crate) fn largest(&self) -> usize {
+        self.owner.log.largest()
+    }
+
     /// Returns whether every reader has acked everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

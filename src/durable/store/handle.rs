@@ -2,7 +2,7 @@
 
 use super::key::StoreKey;
 use super::record;
-use super::thread::{self, Done, Request};
+use super::thread::{self, Done, File, Request};
 use crate::channel::{self, SendError, Sender};
 use crate::context::Context;
 use crate::session::{Snapshot, Store, StoreError};
@@ -19,8 +19,9 @@ const QUEUE: usize = 4096;
 /// saved at the time.
 ///
 /// A [`Store`] for a [`Manager`](crate::session::Manager), built on redb: one file, no server. Each
-/// snapshot has a checksum; a damaged one is [`StoreError::Corrupt`] and names its id. Dropping the
-/// store writes everything that was given to it.
+/// snapshot has a checksum; a damaged one is [`StoreError::Corrupt`] and names its id. What is saved while
+/// the disk is full fails; when there is room again it goes on. Dropping the store writes everything that
+/// was given to it.
 ///
 /// # Cost
 /// One thread. One sync for all snapshots that wait at the time, so sessions that save at once share
@@ -69,11 +70,11 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DiskStoreError> {
         let path = path.as_ref().to_path_buf();
         let wrong = |problem: String| DiskStoreError { path: path.clone(), problem };
-        let file = thread::contained(|| thread::open(&path)).map_err(wrong)?;
+        let mut file = File::open(&path).map_err(wrong)?;
         let name: Arc<str> = "store".into();
         let builder = channel::builder(QUEUE).name(&*name);
         let (requests, queue) = builder.build().map_err(|e| wrong(e.to_string()))?;
-        let serve = move |ctx: &Context| thread::serve(&file, &queue, ctx);
+        let serve = move |ctx: &Context| thread::serve(&mut file, &queue, ctx);
         match Owned::start(&Context::root().0, name, Location::caller(), serve) {
             Ok(_thread) => Ok(DiskStore { requests, path, _thread }),
             Err(e) => Err(wrong(format!("no thread could be started: {e}"))),

@@ -8,6 +8,7 @@ use crate::session::{Snapshot, StoreError};
 use crate::sync::catch_unwind;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> =
     TableDefinition::new("snapshots");
@@ -25,18 +26,48 @@ pub(super) enum Request<Id> {
     Len { reply: Reply<Result<u64, String>> },
 }
 
-/// Opens the file, or makes it.
-pub(super) fn open(path: &std::path::Path) -> Result<Database, redb::Error> {
-    let file = Database::create(path)?;
-    let txn = file.begin_write()?;
-    txn.open_table(TABLE)?;
-    txn.commit()?;
-    Ok(file)
+/// The file. After an error of the disk redb refuses everything until the file is opened again: that
+/// happens with the next request, when there may be room again.
+pub(super) struct File {
+    path: PathBuf,
+    open: Option<Database>,
+}
+
+impl File {
+    /// Opens the file, or makes it.
+    pub(super) fn open(path: &Path) -> Result<File, String> {
+        let made = contained(|| {
+            let file = Database::create(path)?;
+            let txn = file.begin_write()?;
+            txn.open_table(TABLE)?;
+            txn.commit()?;
+            Ok(file)
+        });
+        Ok(File { path: path.to_owned(), open: Some(made?) })
+    }
+
+    fn with<R>(
+        &mut self,
+        f: impl FnOnce(&Database) -> Result<R, redb::Error>,
+    ) -> Result<R, String> {
+        contained(|| {
+            let file = match self.open.take() {
+                Some(file) => file,
+                // Not made anew: a file that is gone is not an empty one.
+                None => Database::open(&self.path)?,
+            };
+            let result = f(&file);
+            if !matches!(result, Err(redb::Error::Io(_) | redb::Error::PreviousIo)) {
+                self.open = Some(file);
+            }
+            result
+        })
+    }
 }
 
 /// Serves until the handle is gone and everything in the queue is done.
 pub(super) fn serve<Id: fmt::Debug>(
-    file: &Database,
+    file: &mut File,
     requests: &Receiver<Request<Id>>,
     ctx: &Context,
 ) {
@@ -69,12 +100,12 @@ fn weight<Id>(request: &Request<Id>) -> usize {
 }
 
 /// What is to be saved first, all in one transaction; then everybody is answered in order.
-fn perform<Id: fmt::Debug>(file: &Database, group: &mut Vec<Request<Id>>) {
+fn perform<Id: fmt::Debug>(file: &mut File, group: &mut Vec<Request<Id>>) {
     let saves = group.iter().filter_map(|request| match request {
         Request::Save { key, record, .. } => Some((&key[..], &record[..])),
         _ => None,
     });
-    let saved = contained(|| commit(file, saves));
+    let saved = file.with(|file| commit(file, saves));
     for request in group.drain(..) {
         match request {
             Request::Save { id, done, .. } => {
@@ -85,7 +116,7 @@ fn perform<Id: fmt::Debug>(file: &Database, group: &mut Vec<Request<Id>>) {
                 panics::contain(|| done(result.copied()));
             }
             Request::Load { id, key, reply } => drop(reply.send(load(file, &id, &key))),
-            Request::Len { reply } => drop(reply.send(contained(|| len(file)))),
+            Request::Len { reply } => drop(reply.send(file.with(len))),
         }
     }
 }
@@ -110,11 +141,11 @@ fn commit<'a>(
 }
 
 fn load<Id: fmt::Debug>(
-    file: &Database,
+    file: &mut File,
     id: &Id,
     key: &[u8],
 ) -> Result<Option<Snapshot>, StoreError> {
-    let found = contained(|| {
+    let found = file.with(|file| {
         let table = file.begin_read()?.open_table(TABLE)?;
         Ok(table.get(key)?.map(|record| record::decode(key, record.value())))
     });
@@ -132,7 +163,7 @@ fn len(file: &Database) -> Result<u64, redb::Error> {
 }
 
 /// What went wrong in words. redb may panic on a file that somebody damaged; that is no reason to die.
-pub(super) fn contained<R>(f: impl FnOnce() -> Result<R, redb::Error>) -> Result<R, String> {
+fn contained<R>(f: impl FnOnce() -> Result<R, redb::Error>) -> Result<R, String> {
     match catch_unwind(f) {
         Ok(result) => result.map_err(|e| e.to_string()),
         Err(payload) => {
