@@ -3,8 +3,8 @@
 //! Where a server is not installed its tests say that they are skipped, unless `IRONSYS_CI` is set: then
 //! they fail.
 
-mod members;
 mod liars;
+mod members;
 mod nats;
 mod takeover;
 
