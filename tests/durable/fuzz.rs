@@ -116,54 +116,100 @@ fn spoil(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-#[test]
-fn any_bytes_are_read_or_refused() {
-    let logs: u64 = std::env::var("IRONSYS_FUZZ").map_or(20_000, |n| n.parse().unwrap());
-    let (files, events) = written();
-    let largest_file = files.iter().map(|(_, bytes)| bytes.len()).max().unwrap() + 4 * 600;
-    let largest = Arc::new(AtomicUsize::new(0));
-    let (mut opened, mut refused, mut read, mut damaged) = (0_u64, 0_u64, 0_u64, 0_u64);
-    for seed in 0..logs {
-        let mut dice = Dice(seed);
-        let memory = Memory::new();
-        let mut spoilt = files.clone();
-        for _ in 0..1 + dice.below(4) {
-            let n = dice.below(spoilt.len() as u64) as usize;
-            spoil(&mut spoilt[n].1, &mut dice);
-        }
-        for (name, bytes) in &spoilt {
-            assert_eq!(memory.create(name).unwrap().write_at(bytes, 0).unwrap(), bytes.len());
-        }
-        let what = [OnDamage::Open, OnDamage::Refuse][dice.below(2) as usize];
-        let storage = Watched(memory, largest.clone());
-        let outbox = Outbox::over(Arc::new(storage)).segment_bytes(4096).group_bytes(1024);
-        let Ok(outbox) = outbox.on_damage(what).open() else {
-            refused += 1;
-            continue;
-        };
-        opened += 1;
-        let mut reader = outbox.reader("r").unwrap();
-        let mut last = 0;
-        loop {
-            match reader.try_next() {
-                Ok(Some(event)) => {
-                    assert!(event.id > last, "seed {seed}");
-                    last = event.id;
-                    assert_eq!(Some(&event.body), events.get(&event.id), "seed {seed}: invented");
-                    read += 1;
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    damaged += 1;
-                    let before = reader.position();
-                    match reader.skip_damage() {
-                        Ok(_) if reader.position() > before => {}
-                        _ => break,
-                    }
+/// What became of some logs.
+#[derive(Debug, Default)]
+struct Tally {
+    opened: u64,
+    refused: u64,
+    read: u64,
+    damaged: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.opened += other.opened;
+        self.refused += other.refused;
+        self.read += other.read;
+        self.damaged += other.damaged;
+    }
+}
+
+/// Spoils a log as `seed` says, opens it and reads it to its end.
+fn one(
+    seed: u64,
+    files: &Files,
+    events: &BTreeMap<u64, Vec<u8>>,
+    largest: &Arc<AtomicUsize>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut dice = Dice(seed);
+    let memory = Memory::new();
+    let mut spoilt = files.clone();
+    for _ in 0..1 + dice.below(4) {
+        let n = dice.below(spoilt.len() as u64) as usize;
+        spoil(&mut spoilt[n].1, &mut dice);
+    }
+    for (name, bytes) in &spoilt {
+        assert_eq!(memory.create(name).unwrap().write_at(bytes, 0).unwrap(), bytes.len());
+    }
+    let what = [OnDamage::Open, OnDamage::Refuse][dice.below(2) as usize];
+    let storage = Watched(memory, largest.clone());
+    let outbox = Outbox::over(Arc::new(storage)).segment_bytes(4096).group_bytes(1024);
+    let Ok(outbox) = outbox.on_damage(what).open() else {
+        tally.refused += 1;
+        return tally;
+    };
+    tally.opened += 1;
+    let mut reader = outbox.reader("r").unwrap();
+    let mut last = 0;
+    loop {
+        match reader.try_next() {
+            Ok(Some(event)) => {
+                assert!(event.id > last, "seed {seed}");
+                last = event.id;
+                assert_eq!(Some(&event.body), events.get(&event.id), "seed {seed}: invented");
+                tally.read += 1;
+            }
+            Ok(None) => return tally,
+            Err(_) => {
+                tally.damaged += 1;
+                let before = reader.position();
+                match reader.skip_damage() {
+                    Ok(_) if reader.position() > before => {}
+                    _ => return tally,
                 }
             }
         }
     }
+}
+
+#[test]
+fn any_bytes_are_read_or_refused() {
+    let logs: u64 = std::env::var("IRONSYS_FUZZ").map_or(20_000, |n| n.parse().unwrap());
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let (files, events) = written();
+    let (files, events) = (&files, &events);
+    let largest_file = files.iter().map(|(_, bytes)| bytes.len()).max().unwrap() + 4 * 600;
+    let largest = Arc::new(AtomicUsize::new(0));
+    let mut sum = Tally::default();
+    std::thread::scope(|s| {
+        let largest = &largest;
+        let work = |first: u64| {
+            let mut tally = Tally::default();
+            for seed in (first..logs).step_by(threads as usize) {
+                tally.add(&one(seed, files, events, largest));
+            }
+            tally
+        };
+        let all: Vec<_> = (0..threads).map(|first| s.spawn(move || work(first))).collect();
+        for tally in all {
+            match tally.join() {
+                Ok(tally) => sum.add(&tally),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    let Tally { opened, refused, read, damaged } = sum;
     let largest = largest.load(Ordering::Relaxed);
     assert!(largest <= largest_file.max(8192), "a read of {largest} bytes");
     assert!(logs < 1000 || (opened > logs / 10 && refused > 0 && damaged > 0 && read > logs));

@@ -12,6 +12,8 @@ mod mapping;
 mod measured;
 mod ours;
 mod rollup_rayon;
+#[cfg(feature = "durable")]
+mod stores;
 mod tally;
 mod versions;
 mod web;
@@ -40,6 +42,7 @@ Options:
 
 Environment:
   IRONSYS_GO          the go command, if it is not on the PATH
+  IRONSYS_BENCH_DIR   a folder on the disk of the durable cases, else that of this program is
   IRONSYS_ACCESS_LOG  a log in combined format for the case rollup, else one is made up
 ";
 

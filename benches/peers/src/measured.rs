@@ -14,6 +14,8 @@ use std::time::Instant;
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::rollup_rayon;
+#[cfg(feature = "durable")]
+use crate::stores;
 
 /// The argument that makes this binary a child.
 pub(crate) const CHILD: &str = "--child";
@@ -53,6 +55,10 @@ pub(crate) fn child(args: &[OsString]) -> ExitCode {
         [what, program, args @ ..] if what == "measure" => measure(program, args),
         [what, file] if what == "rayon" => rollup_rayon::rollup(Path::new(file)),
         [what, file] if what == "sum" => rollup_rayon::sum(Path::new(file)),
+        #[cfg(feature = "durable")]
+        [what, dir, events] if what == "fill" => fill_here(dir, events),
+        #[cfg(feature = "durable")]
+        [what, dir] if what == "reopen" => reopen_here(dir),
         _ => Err("not for use by hand".into()),
     };
     match result {
@@ -74,5 +80,41 @@ fn measure(program: &OsStr, args: &[OsString]) -> Result<(), Box<dyn Error>> {
     }
     let peak_kib = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss();
     writeln!(std::io::stderr(), "{seconds} {peak_kib}")?;
+    Ok(())
+}
+
+/// Puts so many events into an outbox; the process that does it ends without closing it.
+#[cfg(feature = "durable")]
+pub(crate) fn fill(dir: &Path, events: u64) -> Result<(), Box<dyn Error>> {
+    let mut command = Command::new(env::current_exe()?);
+    let status = command.args([CHILD, "fill"]).arg(dir).arg(events.to_string()).status()?;
+    if status.success() { Ok(()) } else { Err(status.to_string().into()) }
+}
+
+#[cfg(feature = "durable")]
+fn fill_here(dir: &OsStr, events: &OsStr) -> Result<(), Box<dyn Error>> {
+    let events = events.to_str().ok_or("no number")?.parse()?;
+    stores::fill(Path::new(dir), events);
+    Ok(())
+}
+
+/// Opens an outbox in a process of its own.
+#[cfg(feature = "durable")]
+pub(crate) fn reopen(dir: &Path) -> Result<stores::Reopened, Box<dyn Error>> {
+    let mut command = Command::new(env::current_exe()?);
+    let output = command.args([CHILD, "reopen"]).arg(dir).output()?;
+    let said = String::from_utf8(output.stdout)?;
+    let mut words = said.split_whitespace();
+    let [ms, kib, pending] = [(); 3].map(|()| words.next().unwrap_or(""));
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    Ok(stores::Reopened { ms: ms.parse()?, kib: kib.parse()?, pending: pending.parse()? })
+}
+
+#[cfg(feature = "durable")]
+fn reopen_here(dir: &OsStr) -> Result<(), Box<dyn Error>> {
+    let stores::Reopened { ms, kib, pending } = stores::reopen(Path::new(dir))?;
+    writeln!(std::io::stdout(), "{ms} {kib} {pending}")?;
     Ok(())
 }

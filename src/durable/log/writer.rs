@@ -167,10 +167,14 @@ impl Writer {
         }
         self.allocated = self.tail;
         if group < AHEAD / 4 {
-            let left = self.segment_bytes.saturating_sub(self.tail);
-            let zeros = &ZEROS[..AHEAD.min(usize::try_from(left).unwrap_or(usize::MAX))];
-            // Without them it goes on as before; a full disk is for the next group to find out.
-            if write_all(&*self.file, zeros, self.tail).is_ok() {
+            let end = self.segment_bytes.min(self.tail + AHEAD as u64);
+            while self.allocated < end {
+                let piece = ZEROS.len() as u64 - self.allocated % ZEROS.len() as u64;
+                let zeros = &ZEROS[..piece.min(end - self.allocated) as usize];
+                // Without them it goes on as before; a full disk is for the next group to find out.
+                if write_all(&*self.file, zeros, self.allocated).is_err() {
+                    break;
+                }
                 self.allocated += zeros.len() as u64;
             }
         }
@@ -247,4 +251,6 @@ impl Made {
 
 /// How many zeros are written ahead.
 const AHEAD: usize = 1 << 20;
-static ZEROS: [u8; AHEAD] = [0; AHEAD];
+/// In pieces as small as this: what is written at once the system keeps as one piece of its cache, and
+/// each sync goes through all blocks of the pieces that it writes.
+static ZEROS: [u8; 8 << 10] = [0; 8 << 10];

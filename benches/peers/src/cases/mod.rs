@@ -2,6 +2,8 @@
 
 mod cancel;
 mod channel;
+#[cfg(feature = "durable")]
+mod durable;
 mod flow;
 mod limit;
 mod pingpong;
@@ -73,5 +75,15 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("session_ask_p99_beside_a_sleeper", "p99 of an ask while one handler sleeps", session::stuck),
     ("http_hello", "hello over HTTP/1.1, 64 connections kept open, by wrk", web::hello),
     ("http_fairness", "the most against the least served of 64 connections", web::fairness),
+    #[cfg(feature = "durable")]
+    ("durable_append_1", "an append that is on disk when it returns", durable::append_1),
+    #[cfg(feature = "durable")]
+    ("durable_append_16", "the same on 16 threads", durable::append_16),
+    #[cfg(feature = "durable")]
+    ("durable_tickets", "256 events on their way to the disk, on one thread", durable::tickets),
+    #[cfg(feature = "durable")]
+    ("durable_read_back", "reading 1 M events", durable::read_back),
+    #[cfg(feature = "durable")]
+    ("durable_reopen_1m", "opening with 1 M events, time and memory", durable::reopen),
     ("rollup", "the example on an access log of about 950 MB, and its memory", rollup::rollup),
 ];
