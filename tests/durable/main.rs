@@ -13,6 +13,8 @@ mod power;
 #[cfg(unix)]
 mod queue;
 #[cfg(unix)]
+mod queue_kill;
+#[cfg(unix)]
 mod queue_rude;
 mod relay;
 mod saga;

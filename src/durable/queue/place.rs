@@ -60,7 +60,7 @@ impl Door {
     /// Takes the place of a socket that a dead process has left.
     pub(super) fn open(path: PathBuf) -> Result<Self, QueueError> {
         let mut door = Door { path, listener: None };
-        door.listen()?;
+        door.listener = Some(door.listen()?);
         Ok(door)
     }
 
