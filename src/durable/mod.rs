@@ -24,6 +24,7 @@
 //! * `outbox`: what users hold;
 //! * `call`: the other way, a caller that waits;
 //! * `consumer`: from a source to workers, and back with the commit;
+//! * `queue`: from the outbox to other processes of the machine, with no broker (Unix);
 //! * `relay`: from the outbox to a broker, at least once;
 //! * `log`: segments, groups, recovery (`README.md` has the bytes and the proof);
 //! * `storage`: what a log needs of a disk;
@@ -33,6 +34,8 @@ mod call;
 mod consumer;
 mod log;
 mod outbox;
+#[cfg(all(unix, not(any(loom, ironsys_loom, shuttle))))]
+mod queue;
 mod relay;
 mod storage;
 #[cfg(not(any(loom, ironsys_loom, shuttle)))]
@@ -48,6 +51,8 @@ pub use outbox::{
     AppendError, Builder, Event, OpenError, Outbox, ReadError, Reader, ReaderError, SubmitError,
     Ticket, WaitError,
 };
+#[cfg(all(unix, not(any(loom, ironsys_loom, shuttle))))]
+pub use queue::{Queue, QueueCommitter, QueueError, QueueReport, QueueSource, QueueStats};
 pub use relay::{
     DeadLetter, DeadLetters, OpenLetters, PublishError, Publisher, Relay, RelayBuilder, RelayError,
     RelayReport, RelayStats, ReplayError, Replayed, Returned, Sent, StartError,

@@ -10,6 +10,12 @@ mod fuzz;
 mod kill;
 mod outbox;
 mod power;
+#[cfg(unix)]
+mod queue;
+#[cfg(unix)]
+mod queue_kill;
+#[cfg(unix)]
+mod queue_rude;
 mod relay;
 mod saga;
 mod saga_kill;

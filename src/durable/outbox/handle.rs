@@ -238,6 +238,12 @@ impl Outbox {
         Reader::open(self, name)
     }
 
+    /// Where it is; for a storage of one's own, what that says.
+    #[cfg(all(unix, not(any(loom, ironsys_loom, shuttle))))]
+    pub(in crate::durable) fn folder(&self) -> &std::path::Path {
+        self.owner.log.storage.path()
+    }
+
     /// Forgets the position of a reader, so that nothing is kept for it.
     ///
     /// # Errors

@@ -80,6 +80,11 @@ impl Reader {
         (self.feed, self.acks)
     }
 
+    #[cfg(all(unix, not(any(loom, ironsys_loom, shuttle))))]
+    pub(in crate::durable) fn halves(&mut self) -> (&mut Feed, &mut Acks) {
+        (&mut self.feed, &mut self.acks)
+    }
+
     /// Waits for the next event.
     ///
     /// # Cancellation
@@ -174,7 +179,7 @@ impl Feed {
         }
     }
 
-    fn try_next(&mut self) -> Result<Option<Event>, StorageError> {
+    pub(in crate::durable) fn try_next(&mut self) -> Result<Option<Event>, StorageError> {
         if self.segments.next() >= self.mark.id {
             self.mark = self.name.outbox.owner.log.readable_now();
         }
