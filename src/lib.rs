@@ -33,6 +33,7 @@
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
 //! | a broker at the end, a rate that processes share | `brokers` (features `nats`, `redis`) |
+//! | another process to do the work, with no server | `durable::Queue` (feature `durable`, Unix) |
 //! | several steps, all done or all undone | `saga::Sagas` (feature `durable`) |
 //! | child processes that leave nothing behind | `process::Command` (feature `process`, Linux) |
 //! | tests of timeouts that take no time | [`time::VirtualClock`] |

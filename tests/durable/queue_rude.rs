@@ -105,7 +105,9 @@ fn a_word_that_is_cut_off_is_a_lost_connection_and_not_an_error() {
         s.spawn(|| {
             let event = [frame(WELCOME, 7, b""), frame(EVENT, 1, b"paid")].concat();
             for cut in [0, 3, 17, 20, 36, event.len()] {
-                listener.accept().unwrap().0.write_all(&event[..cut]).unwrap();
+                let mut guest = listener.accept().unwrap().0;
+                guest.read_exact(&mut vec![0; hello(1, 0, 0).len()]).unwrap();
+                guest.write_all(&event[..cut]).unwrap();
             }
         });
         assert_eq!(reader.recv(&ctx).unwrap().unwrap().body, b"paid");

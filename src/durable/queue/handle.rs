@@ -77,7 +77,8 @@ impl Queue {
     /// # Errors
     /// [`Path`](QueueError::Path), [`Io`](QueueError::Io): there can be no socket, as the outbox is one
     /// in memory, say. [`Reader`](QueueError::Reader): the name is in use, or none.
-    /// [`Build`](QueueError::Build): the thread does not start.
+    /// [`Build`](QueueError::Build): the thread does not start. [`Stopped`](QueueError::Stopped): so is
+    /// `ctx`.
     #[track_caller]
     pub fn start(ctx: &Context, outbox: &Outbox, name: &str) -> Result<Queue, QueueError> {
         let folder = outbox.folder();
@@ -95,6 +96,9 @@ impl Queue {
             let intake = Context::merge(ctx, &intake_ctx);
             run.run(ctx, &intake)
         });
+        if job.is_err() {
+            ctx.check()?;
+        }
         Ok(Queue { pool: Some(pool), intake, job: job.ok(), stats, path })
     }
 
