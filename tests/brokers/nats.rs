@@ -15,7 +15,7 @@ use ironsys::durable::{Consumer, Outbox, Source};
 use ironsys::schedule::Backoff;
 use ironsys::{Context, Stop};
 
-use crate::{Server, free_port, root, until};
+use crate::{PATIENCE, Server, free_port, root, until};
 
 pub(crate) fn server(more: &'static [&'static str]) -> Option<Server> {
     Server::start(move |port, dir| {
@@ -318,6 +318,19 @@ fn a_consumer_acks_in_order_and_goes_on_while_the_server_is_killed() {
         stop.cancel_with("enough");
         let _ = runs.join().unwrap();
     });
+}
+
+#[test]
+fn a_batch_may_be_of_any_size() {
+    let Some(server) = server(&[]) else { return };
+    let (ctx, _cancel) = root();
+    let mut jetstream = stream(&ctx, &server);
+    jetstream.publish(&ctx, "s.a", "1", b"x").unwrap();
+    for (batch, durable) in [(0, "a"), (usize::MAX, "b")] {
+        let source = JetStreamSource::open(&ctx, options(&server), "S", durable).unwrap();
+        let delivery = source.batch(batch).recv(&ctx.with_timeout(PATIENCE)).unwrap();
+        assert_eq!(delivery.unwrap().body, b"x");
+    }
 }
 
 #[test]

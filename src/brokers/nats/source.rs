@@ -62,6 +62,9 @@ pub struct JetStreamCommitter {
     out: Arc<Out>,
 }
 
+/// Messages that are asked for at once, at the most.
+const MOST: usize = 1 << 20;
+
 impl JetStreamSource {
     /// Connects, and makes the consumer unless there is one, with an `ack_wait` of 30 s.
     ///
@@ -112,10 +115,10 @@ impl JetStreamSource {
     }
 
     /// Sets how many messages are asked for at a time; by default 64. They are out, and nobody else gets
-    /// them meanwhile. 0 is 1.
+    /// them meanwhile. 0 is 1; 1,048,576 is the most, and more is that.
     #[must_use]
     pub fn batch(mut self, messages: usize) -> Self {
-        self.batch = messages.max(1);
+        self.batch = messages.clamp(1, MOST);
         self
     }
 
@@ -152,7 +155,11 @@ impl JetStreamSource {
                     self.asked = 0;
                     ctx.sleep(Duration::from_millis(100))?;
                 }
-                Some(_) => self.asked = 0,
+                // To ask again would get the same answer.
+                Some(code) => {
+                    let description = "the server does not send what it is asked for".to_owned();
+                    return Err(NatsError::JetStream { code: code.into(), description });
+                }
             }
         }
     }
