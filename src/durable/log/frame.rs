@@ -36,6 +36,13 @@ const KIND_SHIFT: u32 = 28;
 impl Head {
     /// The bytes, under a segment's seed.
     pub(super) fn encode(&self, seed: u32) -> [u8; HEADER] {
+        let mut bytes = self.unsigned();
+        sign(&mut bytes, seed);
+        bytes
+    }
+
+    /// The bytes but for their own checksum.
+    fn unsigned(&self) -> [u8; HEADER] {
         let kind = match self.kind {
             Kind::Event => 1,
             Kind::Marker => 2,
@@ -45,7 +52,6 @@ impl Head {
         bytes[4..8].copy_from_slice(&(self.len | kind << KIND_SHIFT).to_le_bytes());
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.body.to_le_bytes());
-        sign(&mut bytes, seed);
         bytes
     }
 
@@ -88,7 +94,7 @@ pub(super) fn checksum(body: &[u8]) -> u32 {
 pub(super) fn push_event(out: &mut Vec<u8>, id: u64, body: &[u8], checksum: u32) {
     let head = Head { kind: Kind::Event, len: body.len() as u32, id, body: checksum };
     let end = out.len() + head.frame();
-    out.extend_from_slice(&head.encode(0));
+    out.extend_from_slice(&head.unsigned());
     out.extend_from_slice(body);
     out.resize(end, 0);
 }

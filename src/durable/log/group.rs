@@ -4,7 +4,7 @@
 use super::cursor::file_name;
 use super::limits::{Durability, Limits};
 use super::line::Want;
-use super::ops::{Dirty, Feed, Safe, Submit};
+use super::ops::{Dirty, Feed, Safe, Submit, Then};
 use super::recover::Recovered;
 use super::state::{Counts, Fed, NONE, Position, Refusal, Standing, State, Taken, Work};
 use super::stats::Stats;
@@ -84,7 +84,7 @@ impl Log {
             written: end.id,
             synced: end.id,
             readable: end,
-            writer: Some(writer),
+            writer: Some(Box::new(writer)),
             sealed_bytes: sealed.iter().map(|sealed| sealed.bytes).sum(),
             sealed,
             tail_bytes: end.offset,
@@ -150,13 +150,37 @@ impl Log {
         body: &[u8],
         announce: bool,
     ) -> Result<u64, NotTaken> {
+        let then = if announce { Then::Announce } else { Then::GoOn };
+        self.take(ctx, body, then).map(|(id, _)| id)
+    }
+
+    /// Takes an event, waiting for room, and says what became of it then.
+    pub(in crate::durable) fn append(
+        &self,
+        ctx: &Context,
+        body: &[u8],
+    ) -> Result<(u64, Result<(), NotSafe>), NotTaken> {
+        let (id, work) = self.take(ctx, body, Then::Lead)?;
+        let safe = match work {
+            Some(work) => self.lead(work),
+            None => self.wait(ctx, id, false),
+        };
+        Ok((id, safe))
+    }
+
+    /// With [`Then::Lead`] there may be work for the caller, which ends with the event on disk.
+    fn take(
+        &self,
+        ctx: &Context,
+        body: &[u8],
+        then: Then,
+    ) -> Result<(u64, Option<Work>), NotTaken> {
         ctx.check().map_err(NotTaken::Stopped)?;
-        let sum = super::frame::checksum(body);
-        let mut op = Submit { log: self, body, sum, announce, place: Place::default() };
+        let mut op = Submit::new(self, body, then);
         let mut taken = op.attempt(None);
         loop {
             taken = match taken {
-                Taken::Yes(id) => return Ok(id),
+                Taken::Yes(id) => return Ok((id, op.work)),
                 Taken::No(refusal) => return Err(NotTaken::Refused(refusal)),
                 Taken::Lead(work) => match self.commit(work) {
                     Ok(()) => op.attempt(None),
@@ -172,8 +196,7 @@ impl Log {
 
     /// Takes an event if that needs neither waiting nor writing; `Ok(None)` if it does.
     pub(in crate::durable) fn try_submit(&self, body: &[u8]) -> Result<Option<u64>, Refusal> {
-        let sum = super::frame::checksum(body);
-        let mut op = Submit { log: self, body, sum, announce: true, place: Place::default() };
+        let mut op = Submit::new(self, body, Then::Announce);
         match op.attempt(None) {
             Taken::Yes(id) => Ok(Some(id)),
             Taken::No(refusal) => Err(refusal),
@@ -187,6 +210,14 @@ impl Log {
                 Err(error) => Err(Refusal::Failed(error)),
             },
         }
+    }
+
+    /// Writes what has been collected.
+    fn lead(&self, work: Work) -> Result<(), NotSafe> {
+        self.commit(work).map_err(|error| {
+            let failed = self.with(|state, _| state.failed.is_some());
+            if failed { NotSafe::Failed(error) } else { NotSafe::Unwritten(error) }
+        })
     }
 
     /// Waits until an event is safe; writes it if nobody else does.
@@ -205,10 +236,10 @@ impl Log {
                 Standing::Failed(error) => return Err(NotSafe::Failed(error)),
                 Standing::Unwritten(error) => return Err(NotSafe::Unwritten(error)),
                 Standing::Lead(work) => {
-                    if let Err(error) = self.commit(work) {
-                        let failed = self.with(|state, _| state.failed.is_some());
-                        let why = if failed { NotSafe::Failed } else { NotSafe::Unwritten };
-                        return Err(why(error));
+                    let end = work.end;
+                    self.lead(work)?;
+                    if id < end {
+                        return Ok(());
                     }
                 }
                 Standing::Wait => {}

@@ -57,6 +57,9 @@ impl Line {
 
     /// Wakes those that have what they want, and takes them out.
     pub(super) fn let_go(mut self, is_met: impl Fn(Want) -> bool, wakes: &mut Wakes) -> Line {
+        if self.waiting.is_empty() {
+            return self;
+        }
         let mut left = VecDeque::with_capacity(self.waiting.len());
         for call in self.waiting.drain(..) {
             if is_met(call.want) {

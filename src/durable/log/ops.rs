@@ -1,9 +1,10 @@
 //! What the calls on a log do each time they look: under its lock, they get what they want, become the
 //! leader, or are registered.
 
+use super::frame::checksum;
 use super::group::Log;
 use super::line::Want;
-use super::state::{Fed, Standing, Taken};
+use super::state::{Fed, Standing, Taken, Work};
 use crate::context::Op;
 use crate::sync::Arc;
 use crate::wait::{Place, Waiter};
@@ -12,25 +13,49 @@ pub(super) struct Submit<'a> {
     pub(super) log: &'a Log,
     pub(super) body: &'a [u8],
     pub(super) sum: u32,
-    pub(super) announce: bool,
+    pub(super) then: Then,
     pub(super) place: Place,
+    /// What [`Then::Lead`] came to.
+    pub(super) work: Option<Work>,
 }
 
-impl Submit<'_> {
+/// What is done in the same look that takes an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// A reader that waits is told: nobody else may be about to write the event.
+    Announce,
+    /// The caller leads, if nobody does.
+    Lead,
+    /// Nothing: the caller has more.
+    GoOn,
+}
+
+impl<'a> Submit<'a> {
+    pub(super) fn new(log: &'a Log, body: &'a [u8], then: Then) -> Self {
+        let (sum, place) = (checksum(body), Place::default());
+        Submit { log, body, sum, then, place, work: None }
+    }
+
     /// Tries; with a waiter it is registered if it has to wait.
     pub(super) fn attempt(&mut self, waiter: Option<&Arc<Waiter>>) -> Taken {
-        let Submit { log, body, sum, announce, place } = self;
+        let Submit { log, body, sum, then, place, work } = self;
         log.with(|state, wakes| {
             let taken = state.take(body, *sum, wakes);
             match (&taken, waiter) {
                 (Taken::Wait, Some(waiter)) => drop(state.room.enter(place, waiter)),
                 (Taken::Wait, None) => {}
                 (Taken::Lead(_), _) => state.room.leave(place),
-                _ => {
+                (Taken::No(_), _) => {
                     state.room.leave(place);
                     state.pass_room(wakes);
-                    if *announce {
-                        state.call_a_reader(wakes);
+                }
+                (Taken::Yes(_), _) => {
+                    state.room.leave(place);
+                    state.pass_room(wakes);
+                    match then {
+                        Then::Announce => state.call_a_reader(wakes),
+                        Then::Lead => *work = state.lead(false, wakes),
+                        Then::GoOn => {}
                     }
                 }
             }

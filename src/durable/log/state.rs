@@ -25,7 +25,7 @@ pub(in crate::durable) struct State {
     /// How far readers may go.
     pub(super) readable: Mark,
     /// `None` while a leader is out with it.
-    pub(super) writer: Option<Writer>,
+    pub(super) writer: Option<Box<Writer>>,
     pub(super) sealed: VecDeque<Sealed>,
     pub(super) sealed_bytes: u64,
     pub(super) tail_bytes: u64,
@@ -92,7 +92,7 @@ pub(super) enum Taken {
 /// What a leader takes along: the writer, and the group.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) writer: Writer,
+    pub(super) writer: Box<Writer>,
     pub(super) group: Vec<u8>,
     pub(super) first: u64,
     pub(super) end: u64,
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// Makes the caller the leader, if nobody is and there is something to do.
-    fn lead(&mut self, sync: bool, wakes: &mut Wakes) -> Option<Work> {
+    pub(super) fn lead(&mut self, sync: bool, wakes: &mut Wakes) -> Option<Work> {
         let sync = sync || matches!(self.limits.durability, Durability::Always);
         if self.written == self.next && !(sync && self.synced < self.written) {
             return None;

@@ -1,7 +1,7 @@
 //! Writing groups of frames to the segments. One thread at a time has the writer: the leader.
 
 use super::frame::{
-    ALIGN, HEADER, Head, Kind, SEGMENT_HEADER, SegmentHead, encode_record, sign_events,
+    ALIGN, HEADER, Head, Kind, RECORD, SEGMENT_HEADER, SegmentHead, encode_record, sign_events,
 };
 use crate::durable::storage::{Storage, StorageError, StorageFile, write_all};
 use crate::sync::{Arc, random_u64};
@@ -197,9 +197,12 @@ impl Writer {
 }
 
 /// The hint: two records, of which the second has the other half of the first.
-pub(super) fn encode_hint(readable: Mark, synced: u64) -> Vec<u8> {
-    let place = encode_record([readable.base, readable.offset, readable.id]);
-    [place, encode_record([synced, readable.id, 0])].concat()
+pub(super) fn encode_hint(readable: Mark, synced: u64) -> [u8; 2 * RECORD] {
+    let mut bytes = [0; 2 * RECORD];
+    let (place, rest) = bytes.split_at_mut(RECORD);
+    place.copy_from_slice(&encode_record([readable.base, readable.offset, readable.id]));
+    rest.copy_from_slice(&encode_record([synced, readable.id, 0]));
+    bytes
 }
 
 impl fmt::Debug for Writer {

@@ -105,8 +105,8 @@ impl Outbox {
     #[track_caller]
     pub fn append(&self, ctx: &Context, event: &[u8]) -> Result<u64, AppendError> {
         let log = &self.owner.log;
-        let id = log.submit(ctx, event, false).map_err(SubmitError::from)?;
-        match log.wait(ctx, id, false) {
+        let (id, safe) = log.append(ctx, event).map_err(SubmitError::from)?;
+        match safe {
             Ok(()) => Ok(id),
             Err(why) => {
                 Err(AppendError::Unconfirmed { ticket: Ticket::new(log, id), why: why.into() })
