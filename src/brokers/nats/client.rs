@@ -20,6 +20,8 @@ const CHUNK: usize = 64 * 1024;
 const GATHER: usize = 64 * 1024;
 /// What waits for a connection, or a flush, at the most.
 const EARLY: usize = 8 * 1024 * 1024;
+/// What headers begin with.
+const HEADERS: &[u8] = b"NATS/1.0\r\n";
 /// Messages that have come while something else was waited for.
 const HELD: usize = 65_536;
 
@@ -158,22 +160,18 @@ impl Client {
     ) -> Result<(), NatsError> {
         check_subject(subject)?;
         reply.map_or(Ok(()), check_subject)?;
-        let reply = reply.map(|reply| format!(" {reply}")).unwrap_or_default();
-        let mut head = String::new();
-        if !headers.is_empty() {
-            head.push_str("NATS/1.0\r\n");
-            for (name, value) in headers {
-                if name.is_empty()
-                    || name.contains([':', '\r', '\n'])
-                    || value.contains(['\r', '\n'])
-                {
-                    return Err(NatsError::Misused(format!("`{name}` cannot be a header")));
-                }
-                head.push_str(&format!("{name}: {value}\r\n"));
+        let mut head = 0;
+        for (name, value) in headers {
+            let bad = |text: &str| text.bytes().any(|b| matches!(b, b'\r' | b'\n'));
+            if name.is_empty() || name.contains(':') || bad(name) || bad(value) {
+                return Err(NatsError::Misused(format!("`{name}` cannot be a header")));
             }
-            head.push_str("\r\n");
+            head += name.len() + value.len() + ": \r\n".len();
         }
-        let total = head.len() + payload.len();
+        if head > 0 {
+            head += HEADERS.len() + "\r\n".len();
+        }
+        let total = head + payload.len();
         if total > self.largest {
             let most = self.largest;
             return Err(NatsError::Misused(format!("{total} bytes: the server takes {most}")));
@@ -182,11 +180,22 @@ impl Client {
         if out.len() > EARLY {
             return Err(NatsError::Misused("too much is gathered: flush it".into()));
         }
+        let (verb, space) = (if head > 0 { "HPUB " } else { "PUB " }, reply.map_or("", |_| " "));
+        for part in [verb, subject, space, reply.unwrap_or_default()] {
+            out.extend_from_slice(part.as_bytes());
+        }
         // Writing to a `Vec` does not fail.
-        let _ = match head.len() {
-            0 => write!(out, "PUB {subject}{reply} {total}\r\n"),
-            len => write!(out, "HPUB {subject}{reply} {len} {total}\r\n{head}"),
-        };
+        let _ =
+            if head > 0 { write!(out, " {head} {total}\r\n") } else { write!(out, " {total}\r\n") };
+        if head > 0 {
+            out.extend_from_slice(HEADERS);
+            for (name, value) in headers {
+                for part in [name, ": ", value, "\r\n"] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
+            out.extend_from_slice(b"\r\n");
+        }
         out.extend_from_slice(payload);
         out.extend_from_slice(b"\r\n");
         Ok(())
@@ -368,22 +377,12 @@ impl Client {
         let end = crate::context::earliest(until, real_deadline(ctx));
         loop {
             while let Some(said) = self.take()? {
-                match said {
-                    Said::Message(message) if wanted(&message) => return Ok(Some(message)),
-                    Said::Message(message) => self.hold(message)?,
-                    Said::Ping => {
-                        self.out.extend_from_slice(b"PONG\r\n");
-                        self.write_in_time(ctx)?;
-                    }
-                    Said::Err(what) => return Err(self.refused(what)),
-                    Said::Info(info) => self.info(&info)?,
-                    Said::Pong => {
-                        self.pings = self.pings.saturating_sub(1);
-                        if for_pong && self.pings == 0 {
-                            return Ok(None);
-                        }
-                    }
-                    Said::Ok => {}
+                let pong = said == Said::Pong;
+                match self.heard(ctx, said)? {
+                    Some(message) if wanted(&message) => return Ok(Some(message)),
+                    Some(message) => self.hold(message)?,
+                    None if pong && for_pong && self.pings == 0 => return Ok(None),
+                    None => {}
                 }
             }
             ctx.check()?;
@@ -401,6 +400,44 @@ impl Client {
             ctx.check()?; // It is why.
         }
         written
+    }
+
+    /// Waits as [`wait`](Self::wait) does, and takes along all others that are wanted and have come.
+    pub(super) fn wait_all(
+        &mut self,
+        ctx: &Context,
+        until: Option<Instant>,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Vec<Message>, NatsError> {
+        let Some(first) = self.wait(ctx, until, &wanted)? else { return Ok(Vec::new()) };
+        let mut all = vec![first];
+        while let Some(at) = self.held.iter().position(&wanted) {
+            all.extend(self.held.remove(at));
+        }
+        while let Some(said) = self.take()? {
+            match self.heard(ctx, said)? {
+                Some(message) if wanted(&message) => all.push(message),
+                Some(message) => self.hold(message)?,
+                None => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// Answers what is for the client itself; returns what is for others.
+    fn heard(&mut self, ctx: &Context, said: Said) -> Result<Option<Message>, NatsError> {
+        match said {
+            Said::Message(message) => return Ok(Some(message)),
+            Said::Ping => {
+                self.out.extend_from_slice(b"PONG\r\n");
+                self.write_in_time(ctx)?;
+            }
+            Said::Err(what) => return Err(self.refused(what)),
+            Said::Info(info) => self.info(&info)?,
+            Said::Pong => self.pings = self.pings.saturating_sub(1),
+            Said::Ok => {}
+        }
+        Ok(None)
     }
 
     pub(super) fn hold(&mut self, message: Message) -> Result<(), NatsError> {

@@ -150,6 +150,9 @@ pub(super) fn stored(subject: &str, answer: &Message) -> Result<(u64, bool), Nat
     if answer.status == Some(503) {
         return Err(NatsError::NoResponders { subject: subject.to_owned() });
     }
+    if let Some(stored) = plainly_stored(&answer.payload) {
+        return Ok(stored);
+    }
     let answer = checked(&answer.payload)?;
     match answer["seq"].as_u64() {
         Some(seq) => Ok((seq, answer["duplicate"] != Value::Bool(true))),
@@ -157,6 +160,21 @@ pub(super) fn stored(subject: &str, answer: &Message) -> Result<(u64, bool), Nat
             Err(NatsError::JetStream { code: 0, description: "the answer has no number".into() })
         }
     }
+}
+
+/// The answer as a server writes it, `{"stream":"S","seq":7}`, perhaps with `"duplicate":true`: there is
+/// one for each message. Anything else is read as the JSON it is.
+fn plainly_stored(payload: &[u8]) -> Option<(u64, bool)> {
+    let rest = std::str::from_utf8(payload).ok()?.strip_prefix("{\"stream\":\"")?;
+    let (name, rest) = rest.split_once('"')?;
+    let rest = rest.strip_prefix(",")?.trim_start().strip_prefix("\"seq\":")?.strip_suffix('}')?;
+    let (seq, is_new) = match rest.strip_suffix(",\"duplicate\":true") {
+        Some(seq) => (seq, false),
+        None => (rest, true),
+    };
+    let digits = seq.trim_start();
+    let plain = !name.contains('\\') && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?.map(|seq| (seq, is_new))
 }
 
 fn checked(payload: &[u8]) -> Result<Value, NatsError> {
@@ -171,4 +189,29 @@ fn checked(payload: &[u8]) -> Result<Value, NatsError> {
         code: error["err_code"].as_u64().or(error["code"].as_u64()).unwrap_or(0),
         description: error["description"].as_str().unwrap_or("no reason is given").to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Message, plainly_stored, stored};
+
+    #[test]
+    fn answers_say_the_same_whether_they_are_read_as_json_or_not() {
+        let answer = |text: &str| Message { payload: text.into(), ..Message::default() };
+        for (text, plain, is) in [
+            (r#"{"stream":"S", "seq":7}"#, true, Some((7, true))),
+            (r#"{"stream":"S","seq":7,"duplicate":true}"#, true, Some((7, false))),
+            (r#"{"stream":"S","seq":7,"duplicate": true}"#, false, Some((7, false))),
+            (r#"{"stream":"S","domain":"d","seq":7}"#, false, Some((7, true))),
+            (r#"{"stream":"S\"","seq":7}"#, false, Some((7, true))),
+            (r#"{"stream":"S","seq":7,"error":{"err_code":10071}}"#, false, None),
+            (r#"{"error":{"err_code":10071},"stream":"S","seq":0}"#, false, None),
+            (r#"{"stream":"S","seq":}"#, false, None),
+            (r#"{"stream":"S"}"#, false, None),
+            ("", false, None),
+        ] {
+            assert_eq!(plainly_stored(text.as_bytes()).is_some(), plain, "{text}");
+            assert_eq!(stored("s", &answer(text)).ok(), is, "{text}");
+        }
+    }
 }

@@ -25,9 +25,12 @@ pub(super) fn take(buf: &[u8], most: usize) -> Result<Option<(Said, usize)>, Str
     let line = std::str::from_utf8(line).map_err(|_| "a line is no text".to_owned())?;
     let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let (rest, next) = (rest.trim(), end + 1);
+    for (name, has_headers) in [("MSG", false), ("HMSG", true)] {
+        if word.eq_ignore_ascii_case(name) {
+            return message(buf, next, rest, has_headers, most);
+        }
+    }
     let said = match word.to_ascii_uppercase().as_str() {
-        "MSG" => return message(buf, next, rest, false, most),
-        "HMSG" => return message(buf, next, rest, true, most),
         "INFO" => Said::Info(rest.to_owned()),
         "PING" => Said::Ping,
         "PONG" => Said::Pong,
@@ -48,10 +51,14 @@ fn message(
 ) -> Result<Option<(Said, usize)>, String> {
     let bad = || format!("a message begins with {:?}", line.chars().take(80).collect::<String>());
     let number = |text: &str| text.parse::<usize>().map_err(|_| bad());
-    let parts: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (head, sizes) = match (has_headers, parts.len()) {
-        (false, 3 | 4) => parts.split_at(parts.len() - 1),
-        (true, 4 | 5) => parts.split_at(parts.len() - 2),
+    let (mut parts, mut count) = ([""; 5], 0);
+    for part in line.split_ascii_whitespace() {
+        *parts.get_mut(count).ok_or_else(bad)? = part;
+        count += 1;
+    }
+    let (head, sizes) = match (has_headers, count) {
+        (false, 3 | 4) => parts[..count].split_at(count - 1),
+        (true, 4 | 5) => parts[..count].split_at(count - 2),
         _ => return Err(bad()),
     };
     let total = number(sizes[sizes.len() - 1])?;

@@ -3,6 +3,7 @@
 use super::client::{Client, check_subject};
 use super::error::NatsError;
 use super::jetstream::stored;
+use super::message::Message;
 use super::options::Options;
 use crate::context::Context;
 use crate::durable::{Event, PublishError, Publisher, Sent};
@@ -35,6 +36,8 @@ pub struct JetStreamPublisher {
     client: Client,
     subject: String,
     prefix: String,
+    /// Where answers come: this, and the number of the event.
+    answers: String,
     /// How long the stream may take for an answer.
     patience: Duration,
     pending: HashSet<u64>,
@@ -44,8 +47,10 @@ impl JetStreamPublisher {
     /// Publishes to `subject`; `prefix` tells the ids of this outbox from those of others.
     #[must_use]
     pub fn new(options: Options, subject: impl Into<String>, prefix: impl Into<String>) -> Self {
+        let client = Client::new(options);
         JetStreamPublisher {
-            client: Client::new(options),
+            answers: client.reply_to("e"),
+            client,
             subject: subject.into(),
             prefix: prefix.into(),
             patience: Duration::from_secs(5),
@@ -62,17 +67,34 @@ impl JetStreamPublisher {
 
     /// The number of an event by the subject of the answer.
     fn answered(&self, subject: &str) -> Option<u64> {
-        let id = subject.rsplit('.').next()?.strip_prefix('e')?.parse().ok()?;
+        let id = subject.strip_prefix(&self.answers)?.parse().ok()?;
         self.pending.contains(&id).then_some(id)
+    }
+
+    /// Whether the stream has it, or why it will not.
+    fn verdict(&self, ctx: &Context, answer: &Message) -> Result<Result<(), String>, PublishError> {
+        match stored(&self.subject, answer) {
+            Ok(_) => Ok(Ok(())),
+            // Full streams and quotas may have room again.
+            Err(NatsError::JetStream { code: 10_023 | 10_047 | 10_077, description }) => {
+                Err(PublishError::down(description))
+            }
+            Err(NatsError::JetStream { code: 10_000.., description }) => Ok(Err(description)),
+            Err(e) => Err(down(ctx, e)),
+        }
     }
 }
 
 impl Publisher for JetStreamPublisher {
     fn send(&mut self, ctx: &Context, event: &Event) -> Result<Sent, PublishError> {
-        // In small rounds: who waits for a server that is down is told so.
-        let connected = self.client.ready(&ctx.with_timeout(self.patience));
-        connected.map_err(|e| down(ctx, e))?;
-        let reply = self.client.reply_to(&format!("e{}", event.id));
+        if self.client.wire.is_some() {
+            ctx.check()?;
+        } else {
+            // In small rounds: who waits for a server that is down is told so.
+            let connected = self.client.ready(&ctx.with_timeout(self.patience));
+            connected.map_err(|e| down(ctx, e))?;
+        }
+        let reply = format!("{}{}", self.answers, event.id);
         let id = format!("{}-{}", self.prefix, event.id);
         // Not the event is wrong: nothing may be said to be undeliverable for that.
         let usable = check_subject(&self.subject).and_then(|()| check_subject(&id));
@@ -96,38 +118,24 @@ impl Publisher for JetStreamPublisher {
         answers: &mut Vec<(u64, Result<(), String>)>,
     ) -> Result<(), PublishError> {
         let connects = self.client.connects();
-        let mut until = crate::sync::time::now().checked_add(self.patience);
-        let inbox = self.client.reply_to("");
-        loop {
-            let wait = self.client.wait(ctx, until, |m| m.subject.starts_with(&inbox));
-            let message = match wait.map_err(|e| down(ctx, e))? {
-                Some(message) => message,
-                // It has been a while since the first answer: that is all for now.
-                None if !answers.is_empty() => return Ok(()),
-                None => {
-                    ctx.check()?;
-                    return Err(PublishError::down("the stream does not answer"));
-                }
-            };
+        let until = crate::sync::time::now().checked_add(self.patience);
+        while answers.is_empty() {
+            let came = self.client.wait_all(ctx, until, |m| m.subject.starts_with(&self.answers));
+            let came = came.map_err(|e| down(ctx, e))?;
+            if came.is_empty() {
+                ctx.check()?;
+                return Err(PublishError::down("the stream does not answer"));
+            }
             if self.client.connects() != connects {
                 return Err(PublishError::down("the connection was made anew"));
             }
-            let Some(id) = self.answered(&message.subject) else { continue };
-            match stored(&self.subject, &message) {
-                Ok(_) => answers.push((id, Ok(()))),
-                Err(NatsError::JetStream { code, description }) if (10_000..).contains(&code) => {
-                    // Full streams and quotas may have room again.
-                    if matches!(code, 10_023 | 10_047 | 10_077) {
-                        return Err(PublishError::down(description));
-                    }
-                    answers.push((id, Err(description)));
-                }
-                Err(e) => return Err(down(ctx, e)),
+            for message in came {
+                let Some(id) = self.answered(&message.subject) else { continue };
+                answers.push((id, self.verdict(ctx, &message)?));
+                self.pending.remove(&id);
             }
-            self.pending.remove(&id);
-            // What has come already is taken along.
-            until = Some(crate::sync::time::now());
         }
+        Ok(())
     }
 
     fn reset(&mut self) {
