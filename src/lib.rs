@@ -32,7 +32,7 @@
 //! | to compute on all cores | [`cpu::map`] |
 //! | threads that start in microseconds | [`threads::ThreadCache`] |
 //! | events on disk before they are acknowledged | `durable::Outbox` (feature `durable`) |
-//! | a broker at the end, a rate that processes share | `brokers` (features `nats`, `redis`) |
+//! | a broker at the end, a rate that processes share | `brokers` (features `kafka`, `nats`, `redis`) |
 //! | another process to do the work, with no server | `durable::Queue` (feature `durable`, Unix) |
 //! | several steps, all done or all undone | `saga::Sagas` (feature `durable`) |
 //! | child processes that leave nothing behind | `process::Command` (feature `process`, Linux) |
@@ -94,7 +94,7 @@
 //!
 //! None is on by default. `testing` adds `ironsys::testing`, `chaos` random preemption for stress
 //! tests, `cron` cron expressions for [`schedule`], `durable` adds `ironsys::durable` and
-//! `ironsys::saga`, `nats` and `redis` clients in `ironsys::brokers`, `process` adds `ironsys::process`,
+//! `ironsys::saga`, `kafka`, `nats` and `redis` clients in `ironsys::brokers`, `process` adds `ironsys::process`,
 //! `signals` lets a [`service`] end at Ctrl-C, `metrics` adds what [`export`] has for the `metrics`
 //! facade, `full` all of it.
 //!
@@ -138,7 +138,10 @@ pub mod session;
 #[cfg(all(feature = "process", target_os = "linux", not(any(loom, ironsys_loom, shuttle))))]
 pub mod process;
 
-#[cfg(all(any(feature = "nats", feature = "redis"), not(any(loom, ironsys_loom, shuttle))))]
+#[cfg(all(
+    any(feature = "kafka", feature = "nats", feature = "redis"),
+    not(any(loom, ironsys_loom, shuttle))
+))]
 pub mod brokers;
 #[cfg(feature = "durable")]
 pub mod durable;

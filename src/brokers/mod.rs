@@ -4,6 +4,8 @@
 
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod dial;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "redis")]

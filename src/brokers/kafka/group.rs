@@ -1,0 +1,69 @@
+//! What a member of a group does when partitions come and go.
+
+use crate::channel::{Publisher, Watcher};
+use crate::context::Context;
+use rdkafka::ClientContext;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use std::time::Duration;
+
+/// Where the source stands when it asks for a message: then librdkafka gives and takes partitions.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) ctx: Context,
+    /// The last position that was delivered.
+    pub(super) last: u64,
+}
+
+/// Called by librdkafka on the thread that asks for a message.
+pub(super) struct Member {
+    pub(super) asking: Watcher<Option<Asking>>,
+    /// Up to where all is done with.
+    pub(super) done: Watcher<u64>,
+    /// Grows whenever partitions are taken: what came before is not ours to commit.
+    pub(super) epoch: Publisher<u64>,
+    /// Grows whenever something else than a message was served.
+    pub(super) served: Publisher<u64>,
+    pub(super) finish_within: Duration,
+}
+
+impl Member {
+    /// Partitions are about to go to others: what is under way gets the time to be finished, so that it
+    /// does not come again there.
+    fn finish(&self) {
+        let Some(Asking { ctx, last }) = (*self.asking.get()).clone() else { return };
+        let ctx = ctx.with_timeout(self.finish_within);
+        // When it is not finished in time, or nobody commits any more, it comes again.
+        let _ = self.done.clone().wait_until(&ctx, |done| *done >= last);
+    }
+}
+
+impl ClientContext for Member {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log::warn!("ironsys: kafka: {error}: {reason}");
+    }
+}
+
+impl ConsumerContext for Member {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(_) = rebalance {
+            self.finish();
+        }
+        self.served.update(|n| n + 1);
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if !matches!(rebalance, Rebalance::Assign(_)) {
+            self.epoch.update(|n| n + 1);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(why) = result {
+            // What is not committed comes again.
+            log::info!("ironsys: kafka: a commit was refused: {why}");
+        }
+        self.served.update(|n| n + 1);
+    }
+}
