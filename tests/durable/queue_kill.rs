@@ -75,6 +75,7 @@ fn a_reader_that_is_killed_loses_nothing_and_the_one_that_stands_by_takes_over()
             Ok::<_, ironsys::Stop>(())
         });
         let mut active = start("queue_kill::reader", READER, dir.path(), 0);
+        until(|| queue.stats().has_reader); // Or the next one would be the first.
         for round in 1..=rounds {
             let mut standby = start("queue_kill::reader", READER, dir.path(), round);
             let is_there = standby.1.find(|line| line.as_ref().unwrap() == "stands by");
