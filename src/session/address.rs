@@ -112,7 +112,7 @@ impl<S: Session> Address<S> {
         let mut cell = self.cell.clone();
         loop {
             let ended = cell.with(|mail, _| match mail.phase {
-                Phase::Gone => Some(mail.more().reason.clone()),
+                Phase::Gone => Some(mail.reason.clone()),
                 Phase::Passivated => Some(None),
                 _ => {
                     if let Some(f) = f.take() {

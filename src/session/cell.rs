@@ -42,6 +42,9 @@ pub(super) struct Mail<S: Session> {
     pub(super) state: Option<Box<Live<S>>>,
     /// What few sessions need.
     pub(super) more: Option<Box<More<S>>>,
+    /// Why it is to stop; or, when it is gone, why it did. Here, since every session ends some day: a
+    /// million that end at once need no memory for it.
+    pub(super) reason: Option<Reason<S::Error>>,
     pub(super) accepted: u64,
     pub(super) done: u64,
     /// When its last turn ended, in nanoseconds of the manager's time, or began, while it is at work:
@@ -83,8 +86,6 @@ pub(super) struct More<S: Session> {
     pub(super) parked: Option<Arc<Waiter>>,
     /// Its own thread has been started.
     pub(super) has_thread: bool,
-    /// Why it is to stop; or, when it is gone, why it did.
-    pub(super) reason: Option<Reason<S::Error>>,
     /// Ends its rest after a failure.
     pub(super) rest: Slot,
 }
@@ -150,6 +151,7 @@ impl<S: Session> Cell<S> {
                 queue: Fifo::new(),
                 state: None,
                 more: None,
+                reason: None,
                 accepted: 0,
                 done: 0,
                 used: 0,
@@ -374,11 +376,12 @@ impl<S: Session> Mail<S> {
             return Then::Nothing;
         }
         self.order = order;
-        let more = self.more();
-        if order >= Order::Drain && more.reason.is_none() {
-            more.reason = Some(reason());
+        if order >= Order::Drain && self.reason.is_none() {
+            self.reason = Some(reason());
         }
-        more.senders.notify_all(wakes); // They are refused now.
+        if let Some(more) = &mut self.more {
+            more.senders.notify_all(wakes); // They are refused now.
+        }
         if self.phase == Phase::Resting { self.ready() } else { self.rouse() }
     }
 
@@ -429,7 +432,6 @@ impl<S: Session> Default for More<S> {
             history: History::default(),
             parked: None,
             has_thread: false,
-            reason: None,
             rest: Slot::default(),
         }
     }

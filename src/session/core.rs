@@ -201,7 +201,7 @@ impl<S: Session> Core<S> {
         cell: &Cell<S>,
     ) -> Result<Option<Ended<S>>, Stop> {
         let test = |mail: &mut super::cell::Mail<S>| match mail.phase {
-            Phase::Gone if !mail.started => Some(Some(mail.more().reason.clone())),
+            Phase::Gone if !mail.started => Some(Some(mail.reason.clone())),
             _ => (mail.started || mail.is_over()).then_some(None),
         };
         let site = self.site().on(On::Thing(key(cell)));
@@ -211,7 +211,7 @@ impl<S: Session> Core<S> {
     /// Waits until a session has ended, or left memory, and all whom that concerns have been told.
     pub(super) fn wait_over(&self, ctx: &Context, cell: &Cell<S>) -> Result<Ended<S>, Stop> {
         let test = |mail: &mut super::cell::Mail<S>| match mail.phase {
-            Phase::Gone if mail.told => Some(mail.more().reason.clone()),
+            Phase::Gone if mail.told => Some(mail.reason.clone()),
             Phase::Passivated if mail.told => Some(None),
             _ => None,
         };

@@ -124,7 +124,7 @@ impl<S: Session> Core<S> {
                 && mail.order < Order::Drain
                 && self.config.restart.applies(false)
                 && mail.more().history.recent.allow(self.config.intensity, now);
-            let ordered = mail.more.as_mut().and_then(|more| more.reason.clone());
+            let ordered = mail.reason.clone();
             let reason = match (reason, ordered) {
                 (Some(failed @ Reason::Failed(_)), _) => failed,
                 (_, Some(ordered)) => ordered,
@@ -164,11 +164,14 @@ impl<S: Session> Core<S> {
             let mut left = VecDeque::new();
             mail.queue.take(usize::MAX, &mut left);
             mail.leave(Phase::Gone, wakes);
-            let more = mail.more();
-            more.dropped += left.len() as u64;
-            more.reason = Some(reason.clone());
-            let watchers = std::mem::take(&mut more.watchers);
-            (left, watchers, more.rest.take())
+            mail.reason = Some(reason.clone());
+            if !left.is_empty() {
+                mail.more().dropped += left.len() as u64;
+            }
+            match &mut mail.more {
+                Some(more) => (left, std::mem::take(&mut more.watchers), more.rest.take()),
+                None => (left, Vec::new(), None),
+            }
         });
         drop(rest);
         self.directory.retire(cell);

@@ -14,7 +14,7 @@ use super::core::Core;
 use super::model::Session;
 use super::worker;
 use crate::context::Op;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, spin};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, planted, spin};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -175,7 +175,7 @@ impl<S: Session> Core<S> {
         let place = &self.shards[shard];
         let (parked, waiting) = {
             let mut inbox = place.inbox.lock();
-            if inbox.over {
+            if inbox.over && !planted("late_session_is_queued") {
                 drop(inbox);
                 // It came as the manager ended: no thread may be left, and its end is all there is to do.
                 worker::as_guest(self, || self.turn(&cell, &mut VecDeque::new()));

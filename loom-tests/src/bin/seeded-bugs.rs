@@ -142,6 +142,12 @@ const BUGS: &[Bug] = &[
         models: &["session::tell_vs_stop", "session::dedicate_vs_tell"],
     },
     Bug {
+        name: "late_session_is_queued",
+        what: "a session that becomes ready when the manager has ended waits in a queue that nobody serves",
+        package: OURS,
+        models: &["session::ask_vs_drop_inside"],
+    },
+    Bug {
         name: "old_alarm_stays",
         what: "an alarm that has fired before it was stored puts its successor out",
         package: OURS,

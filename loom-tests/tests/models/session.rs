@@ -296,6 +296,30 @@ fn caller_runs_vs_drop_inside() {
     });
 }
 
+/// A session is made as the manager ends on a thread of its own, which waits for nobody: it comes to
+/// its queue when that is served no more, and whoever brings it there ends it.
+#[test]
+fn ask_vs_drop_inside() {
+    wide("session::ask_vs_drop_inside", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = one().build().expect("fine numbers");
+        let sessions = manager.sessions();
+        let address = sessions.get_or_start(&ctx, &1).expect("it starts");
+        address.on_end(move |_, _| drop(manager));
+        let asker = spawn({
+            let (sessions, ctx) = (sessions.clone(), ctx.clone());
+            move || match sessions.ask(&ctx, &2, Cmd::Get) {
+                Ok(0) | Err(AskError::Dropped) => {}
+                Err(AskError::NotAsked(TellError::Closed(_) | TellError::Ended(_))) => {}
+                other => panic!("{:?}", other.err()),
+            }
+        });
+        sessions.try_stop(&1);
+        join(asker);
+        drop((address, sessions));
+    });
+}
+
 /// A turn is noted while somebody reads the list.
 #[test]
 fn turn_vs_slowest() {
