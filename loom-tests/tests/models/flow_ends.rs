@@ -98,7 +98,60 @@ fn conflate_vs_cancel() {
     });
 }
 
+#[test]
+fn par_try_map_vs_cancel() {
+    cancelled("flow_ends::par_try_map_vs_cancel", 1, || {
+        Flow::range(0..1u32).par_try_map(one(), Ok::<_, &str>)
+    });
+}
+
+#[test]
+fn par_try_map_unordered_vs_cancel() {
+    cancelled("flow_ends::par_try_map_unordered_vs_cancel", 1, || {
+        Flow::range(0..1u32).par_try_map_unordered(one(), Ok::<_, &str>)
+    });
+}
+
+#[test]
+fn par_reduce_vs_cancel() {
+    crowd("flow_ends::par_reduce_vs_cancel", || {
+        let (ctx, cancel) = Context::root();
+        let canceller = spawn(move || cancel.cancel());
+        match Flow::range(1..3u32).par_reduce(&ctx, one(), |a, b| a + b) {
+            Ok(sum) => assert_eq!(sum, Some(3)),
+            Err(error) => assert!(error.is_cancelled(), "{error:?}"),
+        }
+        join(canceller);
+        assert_eq!(ctx.linked(), (0, 0));
+    });
+}
+
 // ===== errors =====
+
+#[test]
+fn par_try_map_after_an_error() {
+    fails("flow_ends::par_try_map_after_an_error", || {
+        Flow::range(0..2u32).par_try_map(one(), |n| if n == 0 { Ok(n) } else { Err("bad") })
+    });
+}
+
+#[test]
+fn par_try_map_unordered_after_an_error() {
+    fails("flow_ends::par_try_map_unordered_after_an_error", || {
+        let bad = |n| if n == 0 { Ok(n) } else { Err("bad") };
+        Flow::range(0..2u32).par_try_map_unordered(one(), bad)
+    });
+}
+
+#[test]
+fn par_reduce_after_an_error() {
+    pair("flow_ends::par_reduce_after_an_error", || {
+        let (ctx, _cancel) = Context::root();
+        let error = bad().par_reduce(&ctx, one(), |a, b| a + b).expect_err("bad");
+        assert_eq!((error.error(), error.item()), (Some(&"bad"), Some(1)));
+        assert_eq!(ctx.linked(), (0, 0));
+    });
+}
 
 #[test]
 fn par_map_after_an_error() {
