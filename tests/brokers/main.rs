@@ -3,6 +3,7 @@
 //! Where a server is not installed its tests say that they are skipped, unless `IRONSYS_CI` is set: then
 //! they fail.
 
+mod cluster;
 mod liars;
 mod members;
 mod nats;

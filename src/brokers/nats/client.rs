@@ -5,6 +5,7 @@ use super::error::NatsError;
 use super::message::Message;
 use super::options::Options;
 use super::parse::Said;
+use super::servers::Servers;
 use super::wire::Wire;
 use crate::context::{Context, Stop};
 use crate::sync::next_number;
@@ -29,7 +30,7 @@ const HELD: usize = 65_536;
 ///
 /// It is used by one thread at a time. What is published is gathered, 8 MiB at the most, and written with
 /// the next [`flush`](Self::flush) or wait. A call that finds the connection broken makes a new one, to whichever
-/// server lets it in, and subscribes again; what was published and not written is lost with it, so who
+/// server of the cluster lets it in, and subscribes again; what was published and not written is lost with it, so who
 /// must know waits for an answer, as [`JetStream`](super::JetStream) does.
 ///
 /// ```no_run
@@ -44,6 +45,7 @@ const HELD: usize = 65_536;
 /// ```
 pub struct Client {
     pub(super) options: Options,
+    pub(super) servers: Servers,
     pub(super) wire: Option<Wire>,
     pub(super) chunk: Box<[u8]>,
     /// What has come, understood up to `at`.
@@ -97,6 +99,7 @@ impl Client {
         subscriptions.insert(INBOX, (format!("{inbox}.*"), None));
         Client {
             options,
+            servers: Servers::default(),
             wire: None,
             chunk: vec![0; CHUNK].into(),
             buf: Vec::new(),

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::error::NatsError;
 use super::options::Login;
 use super::parse::{self, Said};
+use super::servers::Candidate;
 use super::wire::Wire;
 use crate::context::{Context, OnStop};
 use crate::sync::Arc;
@@ -27,7 +28,7 @@ impl Client {
         let mut delays = backoff.delays();
         loop {
             let mut last = None;
-            for server in self.options.servers.clone() {
+            for server in self.servers.candidates(&self.options.servers) {
                 match self.open(ctx, &server) {
                     Ok(()) => return Ok(()),
                     Err(e) => {
@@ -38,7 +39,10 @@ impl Client {
                             let error = ErrorKind::TimedOut.into();
                             NatsError::Io { server, error }
                         };
-                        last = Some(if e.stop().is_some() { late(server) } else { e });
+                        // What one is only told of may be anything.
+                        if server.is_given {
+                            last = Some(if e.stop().is_some() { late(server.address) } else { e });
+                        }
                     }
                 }
             }
@@ -51,11 +55,12 @@ impl Client {
     }
 
     /// Lets itself in at one server.
-    fn open(&mut self, ctx: &Context, server: &str) -> Result<(), NatsError> {
+    fn open(&mut self, ctx: &Context, server: &Candidate) -> Result<(), NatsError> {
         self.disconnect();
+        self.servers.talking(server);
         let limit = self.options.connect;
         let ctx = &ctx.with_timeout(limit);
-        self.wire = Some(Wire::connect(ctx, server, limit)?);
+        self.wire = Some(Wire::connect(ctx, &server.address, limit)?);
         let guard = self.guard(ctx);
         let end = real_deadline(ctx);
         let info = loop {
@@ -73,7 +78,7 @@ impl Client {
         if self.options.tls || tls_required {
             let config = self.options.tls_config.clone().unwrap_or_else(trusts_nobody);
             if let Some(wire) = &mut self.wire {
-                wire.encrypt(config)?;
+                wire.encrypt(config, &server.named)?;
             }
         }
         let _guard = self.guard(ctx);
@@ -127,6 +132,7 @@ impl Client {
         if let Some(most) = info["max_payload"].as_u64() {
             self.largest = usize::try_from(most).unwrap_or(usize::MAX);
         }
+        self.servers.hear(&info, &self.options.servers);
         Ok(())
     }
 

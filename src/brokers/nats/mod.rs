@@ -18,6 +18,7 @@ mod nkey;
 mod options;
 mod parse;
 mod publisher;
+mod servers;
 mod source;
 mod wire;
 

@@ -40,7 +40,8 @@ pub(super) enum Login {
 
 impl Options {
     /// Takes the addresses of servers, `nats://host:port` or `tls://host:port`; the port is 4222 unless
-    /// it is given. They are tried in this order. `nats://user:password@host` and `nats://token@host`
+    /// it is given. They are tried in this order, then the others of the cluster that they tell of: with
+    /// TLS these have to show the name of the one that told. `nats://user:password@host` and `nats://token@host`
     /// say who one is.
     ///
     /// # Errors
@@ -89,11 +90,8 @@ impl Options {
             }
             None => rest,
         };
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        if host.is_empty() || host.contains(['/', ' ']) || (host.contains(':') && !has_port) {
-            return Err(wrong("urls", format!("have `{url}`: that is no host and port")));
-        }
-        self.servers.push(if has_port { host.into() } else { format!("{host}:4222") });
+        let no_address = || wrong("urls", format!("have `{url}`: that is no host and port"));
+        self.servers.push(address(host).ok_or_else(no_address)?);
         Ok(())
     }
 
@@ -157,6 +155,15 @@ impl Options {
     pub fn servers(&self) -> &[String] {
         &self.servers
     }
+}
+
+/// The host and port that this says, with 4222 if it says none.
+pub(super) fn address(host: &str) -> Option<String> {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if host.is_empty() || host.contains(['/', ' ', '@']) || (host.contains(':') && !has_port) {
+        return None;
+    }
+    Some(if has_port { host.into() } else { format!("{host}:4222") })
 }
 
 fn wrong(field: &'static str, problem: impl Into<String>) -> BuildError {

@@ -48,9 +48,14 @@ impl Wire {
         &self.server
     }
 
-    /// From here on everything is encrypted. The handshake runs with the first byte that is sent.
-    pub(super) fn encrypt(&mut self, config: Arc<ClientConfig>) -> Result<(), NatsError> {
-        let host = self.server.rsplit_once(':').map_or(&*self.server, |(host, _)| host);
+    /// From here on everything is encrypted, and the other side has to show the name in this address.
+    /// The handshake runs with the first byte that is sent.
+    pub(super) fn encrypt(
+        &mut self,
+        config: Arc<ClientConfig>,
+        named: &str,
+    ) -> Result<(), NatsError> {
+        let host = named.rsplit_once(':').map_or(named, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| self.io(io::Error::other(e)))?;
