@@ -286,3 +286,37 @@ fn a_commit_that_a_stop_interrupts_is_made_all_the_same() {
     assert_eq!(*commits.all.lock().unwrap(), [1]);
     assert!(commits.back.lock().unwrap().is_empty());
 }
+
+/// Delivers a message some time after the stop: it was on its way.
+struct Late {
+    stop: Canceller,
+    commits: Commits,
+}
+
+impl Source for Late {
+    type Committer = Commits;
+
+    fn committer(&mut self) -> Commits {
+        self.commits.clone()
+    }
+
+    fn recv(&mut self, _: &Context) -> Result<Option<Delivery>, SourceError> {
+        self.stop.cancel();
+        // Time for all others to see the stop.
+        (0..2_000).for_each(|_| std::thread::yield_now());
+        Ok(Some(Delivery { position: 1, ..Delivery::default() }))
+    }
+}
+
+#[test]
+fn what_comes_after_a_stop_is_handed_back() {
+    for _ in 0..20 {
+        let (ctx, _cancel) = root();
+        let (ctx, stop) = ctx.with_cancel();
+        let commits = Commits::default();
+        let source = Late { stop, commits: commits.clone() };
+        let consumer = Consumer::builder().workers(1).build().unwrap();
+        assert!(consumer.run(&ctx, source, ok).is_err());
+        assert_eq!(*commits.back.lock().unwrap(), [1]);
+    }
+}

@@ -14,6 +14,7 @@ use crate::sync::catch_unwind;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 /// Why a consumer ended before its source did.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +89,9 @@ where
     let mut report = ConsumerReport::default();
     let mut marks = Watermark::default();
     let (report_out, marks_out) = (&mut report, &mut marks);
-    let committing = &mut committer;
+    let (committing, hearing) = (&mut committer, &heard);
     let ran = scope::options().limit(settings.workers + 2).run(ctx, move |s| {
-        s.execute(move |ctx| commit(ctx, committing, &heard, marks_out, report_out));
+        s.execute(move |ctx| commit(ctx, committing, hearing, marks_out, report_out));
         let mut senders = Vec::new();
         for (tx, rx) in lanes {
             senders.push(tx);
@@ -101,6 +102,14 @@ where
         drop((senders, news)); // The workers end, and then the committer.
         fed
     });
+    // What was told when the committer had failed, or had been stopped before it began.
+    let rest = std::iter::from_fn(|| heard.try_recv().ok());
+    let rest = rest.filter_map(|news| note(news, &mut marks, &mut report)).last();
+    if let (Some(position), Err(ConsumeError::Stopped(_))) = (rest, &ran)
+        && committer.commit(&ctx.shielded(COMMIT_TIME), position).is_ok()
+    {
+        report.committed = Some(position);
+    }
     let undone = marks.undone();
     report.ledger.cancelled = undone.len() as u64;
     if !undone.is_empty() {
@@ -234,27 +243,13 @@ fn commit<C: Committer>(
     marks: &mut Watermark<Permit>,
     report: &mut ConsumerReport,
 ) -> Result<(), ConsumeError> {
+    // Until everybody who tells is gone, which a stop brings about: what is told after it counts, too.
+    let telling = &ctx.shielded(Duration::MAX);
     loop {
-        // Until everybody who tells is gone: also what is told after a stop counts.
-        let Ok(mut news) = heard.recv(ctx).or_else(|_| heard.try_recv()) else { return Ok(()) };
+        let Ok(mut news) = heard.recv(telling) else { return Ok(()) };
         let mut last = None;
         loop {
-            match news {
-                News::Began(position, place) => {
-                    report.ledger.accepted += 1;
-                    marks.begin(position, place);
-                }
-                News::Ended { position, how, retries } => {
-                    let ledger = &mut report.ledger;
-                    *match how {
-                        How::Handled => &mut ledger.done,
-                        How::Dead => &mut ledger.failed,
-                        How::Known => &mut ledger.dropped,
-                    } += 1;
-                    report.retries += retries;
-                    last = marks.done(position).or(last);
-                }
-            }
+            last = note(news, marks, report).or(last);
             match heard.try_recv() {
                 Ok(next) => news = next,
                 Err(_) => break,
@@ -274,5 +269,26 @@ fn commit<C: Committer>(
     }
 }
 
+/// Notes what the committer is told; returns how far all is done with, if that has changed.
+fn note(news: News, marks: &mut Watermark<Permit>, report: &mut ConsumerReport) -> Option<u64> {
+    match news {
+        News::Began(position, place) => {
+            report.ledger.accepted += 1;
+            marks.begin(position, place);
+            None
+        }
+        News::Ended { position, how, retries } => {
+            let ledger = &mut report.ledger;
+            *match how {
+                How::Handled => &mut ledger.done,
+                How::Dead => &mut ledger.failed,
+                How::Known => &mut ledger.dropped,
+            } += 1;
+            report.retries += retries;
+            marks.done(position)
+        }
+    }
+}
+
 /// How long the commit of what is done with may take after a stop.
-const COMMIT_TIME: std::time::Duration = std::time::Duration::from_secs(5);
+const COMMIT_TIME: Duration = Duration::from_secs(5);
