@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long librdkafka is asked for answers before the context is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// What a new producer gets at the least.
+const SHORTEST: Duration = Duration::from_secs(3);
 /// Events that librdkafka takes before it has an answer.
 const MOST: usize = 10_000;
 /// The header in which the event's number is.
@@ -34,7 +36,8 @@ pub struct TopicPublisherBuilder {
 
 impl TopicPublisherBuilder {
     /// Sets how long the brokers may take to have an event on their disks; then they count as down.
-    /// The default is 10 s; less than 2 ms counts as that, the most is some 24 days.
+    /// The default is 10 s; less than 3 s counts as that, since a new producer needs a second or two to
+    /// be let in; the most is some 24 days.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -80,10 +83,7 @@ impl TopicPublisherBuilder {
         let ours = [
             ("enable.idempotence", "true".into()),
             ("enable.gapless.guarantee", "true".into()),
-            (
-                "message.timeout.ms",
-                millis(self.timeout.max(Duration::from_millis(2)), i32::MAX as u128),
-            ),
+            ("message.timeout.ms", millis(self.timeout.max(SHORTEST), i32::MAX as u128)),
             ("queue.buffering.max.messages", MOST.to_string()),
             ("linger.ms", "1".into()),
         ];
