@@ -85,6 +85,27 @@ fn what_is_too_large_is_rejected_and_the_next_goes_through() {
 }
 
 #[test]
+fn what_never_fits_the_queue_of_the_client_is_rejected_too() {
+    let (ctx, _cancel) = root();
+    let cluster = cluster("events", 1);
+    let mut to = TopicPublisher::builder(cluster.bootstrap_servers(), "events")
+        .property("queue.buffering.max.kbytes", "1")
+        .build()
+        .unwrap();
+    let bodies = [b"0 0".to_vec(), vec![b'x'; 3000], b"0 1".to_vec()];
+    let [first, large, last] = events(&ctx, &bodies).try_into().unwrap();
+    assert_eq!(to.send(&ctx, &first).unwrap(), Sent::Pending);
+    let soon = ctx.with_timeout(Duration::from_secs(20));
+    assert!(matches!(to.send(&soon, &large), Err(PublishError::Rejected(_))));
+    assert_eq!(to.send(&ctx, &last).unwrap(), Sent::Pending);
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        to.settle(&ctx, &mut answers).unwrap();
+    }
+    assert_eq!(answers, [(first.id, Ok(())), (last.id, Ok(()))]);
+}
+
+#[test]
 fn a_cancel_ends_the_wait_for_answers() {
     let (ctx, _cancel) = root();
     let cluster = cluster("events", 1);
@@ -109,7 +130,16 @@ fn what_cannot_be_is_an_error_that_names_the_field() {
     assert!(field(TopicPublisher::builder("127.0.0.1:1", "")).contains("topic"));
     let to = || TopicPublisher::builder("127.0.0.1:1", "events");
     assert!(field(to().property("no.such.thing", "1")).contains("no.such.thing"));
-    assert!(field(to().property("acks", "0")).contains("acks"));
+    let kept = [
+        ("acks", "0"),
+        ("delivery.timeout.ms", "0"),
+        ("queue.buffering.max.messages", "100000"),
+        ("delivery.report.only.error", "true"),
+        ("transactional.id", "me"),
+    ];
+    for (name, value) in kept {
+        assert!(field(to().property(name, value)).contains(name));
+    }
     let longest = to().timeout(Duration::MAX).build();
     assert!(longest.is_ok(), "{longest:?}");
     let shortest = to().timeout(Duration::ZERO).build();

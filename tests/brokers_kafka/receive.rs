@@ -99,6 +99,24 @@ fn a_cancel_ends_a_receive_and_loses_nothing() {
 }
 
 #[test]
+fn what_librdkafka_says_in_between_does_not_hold_up_the_messages() {
+    let (ctx, _cancel) = root();
+    let cluster = cluster("events", 1);
+    let brokers = cluster.bootstrap_servers();
+    send(&ctx, &brokers, "events", 100);
+    for property in [("statistics.interval.ms", "1"), ("debug", "cgrp,fetch")] {
+        let source = TopicSource::builder(&brokers, "events", property.0);
+        let mut source = source.property(property.0, property.1).build().unwrap();
+        let _committer = source.committer();
+        // Not only when it shows the group that it still asks.
+        let soon = ctx.with_timeout(Duration::from_secs(20));
+        for n in 0..100 {
+            source.recv(&soon).unwrap_or_else(|why| panic!("{property:?} {n}: {why}"));
+        }
+    }
+}
+
+#[test]
 fn without_a_broker_a_receive_waits_for_its_deadline_and_a_drop_for_nothing() {
     let (ctx, _cancel) = root();
     let cluster = cluster("events", 1);

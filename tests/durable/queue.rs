@@ -195,3 +195,88 @@ fn a_drain_waits_for_the_last_commit_and_a_stop_does_not() {
     until(|| queue.is_finished());
     assert!(outbox.is_empty());
 }
+
+#[test]
+fn a_drain_ends_although_more_is_appended() {
+    let (dir, (ctx, _cancel)) = (tempfile::tempdir().unwrap(), root());
+    let outbox = open(dir.path());
+    let queue = Queue::start(&ctx, &outbox, "q").unwrap();
+    outbox.append(&ctx, b"a").unwrap();
+    let mut reader = source(dir.path());
+    let mut committer = reader.committer();
+    assert_eq!(next(&ctx, &mut reader).0, 1);
+    ironsys::scope(&ctx, |s| {
+        let drained = s.spawn(|ctx| Ok::<_, Stop>(queue.drain(ctx)));
+        // It has looked, most likely, whether there is more.
+        ctx.sleep(Duration::from_millis(50))?;
+        outbox.append(&ctx, b"b").unwrap();
+        committer.commit(&ctx, 1).unwrap();
+        if let Ok(Some(b)) = reader.recv(&ctx.with_timeout(Duration::from_millis(50))) {
+            committer.commit(&ctx, b.position).unwrap();
+        }
+        let report = drained.join(&ctx)?;
+        assert!(report.error.is_none(), "{report:?}");
+        Ok(())
+    })
+    .unwrap();
+    assert!(outbox.len() <= 1);
+}
+
+#[test]
+fn one_that_stands_by_does_not_wait_with_what_it_commits_and_tells_it_at_its_turn() {
+    let (dir, (ctx, _cancel)) = (tempfile::tempdir().unwrap(), root());
+    let outbox = open(dir.path());
+    let queue = Queue::start(&ctx, &outbox, "q").unwrap();
+    outbox.append_many(&ctx, vec!["x"; 2000]).unwrap();
+    let mut first = source(dir.path());
+    let mut committer = first.committer();
+    for n in 1..=2000 {
+        assert_eq!(next(&ctx, &mut first).0, n);
+    }
+    // The owner starts again, and another one is faster.
+    drop(queue);
+    let _queue = Queue::start(&ctx, &outbox, "q").unwrap();
+    let mut second = source(dir.path());
+    assert_eq!(next(&ctx, &mut second).0, 1);
+    ironsys::scope(&ctx, |s| {
+        let waits = s.spawn(move |ctx| Ok::<_, Stop>(next(ctx, &mut first)));
+        ctx.sleep(Duration::from_millis(100))?;
+        for n in 1..=1500 {
+            committer.commit(&ctx, n).unwrap(); // More than the socket takes.
+        }
+        assert_eq!(position(&outbox), 1);
+        drop(second);
+        until(|| position(&outbox) == 1501);
+        outbox.append(&ctx, b"new").unwrap();
+        assert_eq!(waits.join(&ctx)?, (2001, "new".into()));
+        committer.commit(&ctx, 2001).unwrap();
+        Ok(())
+    })
+    .unwrap();
+    until(|| outbox.is_empty());
+}
+
+#[test]
+fn a_deadline_does_not_cost_one_that_stands_by_its_place() {
+    let (dir, (ctx, _cancel)) = (tempfile::tempdir().unwrap(), root());
+    let outbox = open(dir.path());
+    let queue = Queue::start(&ctx, &outbox, "q").unwrap();
+    outbox.append(&ctx, b"a").unwrap();
+    let (mut first, mut second) = (source(dir.path()), source(dir.path()));
+    assert_eq!(next(&ctx, &mut first).0, 1);
+    for _ in 0..3 {
+        assert!(second.recv(&ctx.with_timeout(Duration::from_millis(10))).is_err());
+    }
+    ironsys::scope(&ctx, |s| {
+        let third = s.spawn(|ctx| Ok::<_, Stop>(next(ctx, &mut source(dir.path()))));
+        ctx.sleep(Duration::from_millis(50))?;
+        drop(first);
+        assert_eq!(next(&ctx, &mut second).0, 1);
+        assert!(!third.is_finished());
+        assert_eq!(queue.stats().readers, 2);
+        drop(second);
+        assert_eq!(third.join(&ctx)?.0, 1);
+        Ok(())
+    })
+    .unwrap();
+}

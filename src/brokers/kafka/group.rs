@@ -4,6 +4,8 @@ use crate::channel::{Publisher, Watcher};
 use crate::context::Context;
 use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use std::time::Duration;
@@ -39,9 +41,21 @@ impl Member {
     }
 }
 
+// Each of these may be served in place of a message, with messages behind it.
 impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        DefaultClientContext.log(level, facility, line);
+        self.served.update(|n| n + 1);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        DefaultClientContext.stats_raw(statistics);
+        self.served.update(|n| n + 1);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         log::warn!("ironsys: kafka: {error}: {reason}");
+        self.served.update(|n| n + 1);
     }
 }
 

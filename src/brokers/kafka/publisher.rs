@@ -19,6 +19,19 @@ const LOOK: Duration = Duration::from_millis(20);
 const SHORTEST: Duration = Duration::from_secs(3);
 /// Events that librdkafka takes before it has an answer.
 const MOST: usize = 10_000;
+/// Properties that are not for the user to set, and their other names.
+const KEPT: [&str; 9] = [
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "acks",
+    "request.required.acks",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    // As many answers as there is room for, and one for each event.
+    "queue.buffering.max.messages",
+    "delivery.report.only.error",
+    "transactional.id",
+];
 /// The header in which the event's number is.
 pub(super) const ID: &str = "ironsys-id";
 
@@ -67,10 +80,11 @@ impl TopicPublisherBuilder {
     ///
     /// # Errors
     /// Brokers or topic cannot be; a property that librdkafka does not know, or one of those that the
-    /// order rests on: `enable.idempotence`, `enable.gapless.guarantee`, `acks`.
+    /// order and the answers rest on: `enable.idempotence`, `enable.gapless.guarantee`, `acks`,
+    /// `message.timeout.ms`, `queue.buffering.max.messages`, `delivery.report.only.error`,
+    /// `transactional.id`, or another name of one of them.
     pub fn build(self) -> Result<TopicPublisher, BuildError> {
-        let kept = ["enable.idempotence", "enable.gapless.guarantee", "acks", "message.timeout.ms"];
-        self.place.check("topic publisher", &kept)?;
+        self.place.check("topic publisher", &KEPT)?;
         let wrong =
             |why: KafkaError| BuildError::new("topic publisher", "property", why.to_string());
         let (producer, answers) = self.connect().map_err(wrong)?;
@@ -174,6 +188,7 @@ impl Publisher for TopicPublisher {
             Some(key) => record.key(&key[..]),
             None => record.partition(0),
         };
+        let mut is_alone = false;
         loop {
             match producer.send(record) {
                 Ok(()) => {
@@ -185,6 +200,12 @@ impl Publisher for TopicPublisher {
                     ctx.check()?;
                     producer.poll(LOOK);
                     self.early.extend(std::iter::from_fn(|| self.answers.try_recv().ok()));
+                    if is_alone {
+                        let why = "larger than `queue.buffering.max.kbytes`";
+                        return Err(PublishError::Rejected(why.into()));
+                    }
+                    // With all answered it is tried once more.
+                    is_alone = self.early.len() >= self.pending;
                     record = back;
                 }
                 Err((why, _)) if is_about_the_event(&why) => {

@@ -288,7 +288,7 @@ impl Committer for TopicCommitter {
                 Err(why) => return Err(SourceError::failed(why)),
             }
         }
-        self.committed.publish(position);
+        self.committed.update(|done| *done.max(&position));
         Ok(())
     }
 

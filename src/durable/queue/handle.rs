@@ -103,7 +103,7 @@ impl Queue {
     }
 
     /// Hands out everything that is in the outbox, waits until it is committed, and ends. It waits for
-    /// a reader, too, if there is something left.
+    /// a reader, too, if there is something left. What is appended meanwhile may stay in the outbox.
     ///
     /// # Cancellation
     /// The queue stops where it is, and is joined; what is not committed stays in the outbox.

@@ -34,8 +34,10 @@ pub(super) fn identity(folder: &Path, name: &str) -> Result<u64, QueueError> {
     let path = folder.join(format!("{name}.queue"));
     match fs::read(&path) {
         Ok(bytes) => {
-            if let Ok(known) = <[u8; 8]>::try_from(bytes.as_slice()) {
-                return Ok(u64::from_le_bytes(known));
+            // A power failure may leave zeros.
+            match <[u8; 8]>::try_from(bytes.as_slice()).map(u64::from_le_bytes) {
+                Ok(known) if known != 0 => return Ok(known),
+                _ => {}
             }
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {}

@@ -56,7 +56,7 @@ struct Shared {
     name: String,
     /// The last event that the reader has.
     sent: AtomicU64,
-    /// Nothing more is to come.
+    /// Nothing more is to come after `sent`: what is appended later waits for the next reader.
     ending: AtomicBool,
 }
 
@@ -225,11 +225,17 @@ fn hand_out(
 /// outbox, the end before it.
 fn no_more(outbox: &Outbox, shared: &Shared) -> Result<(), End> {
     shared.ending.store(true, Ordering::Release);
-    if is_done(outbox, &shared.name) { Err(End::Drained) } else { Ok(()) }
+    if is_done(outbox, shared) { Err(End::Drained) } else { Ok(()) }
 }
 
-fn is_done(outbox: &Outbox, name: &str) -> bool {
-    outbox.stats().readers.iter().all(|reader| reader.name != name || reader.lag == 0)
+/// Whether all that was handed out is committed: more may have been appended since.
+fn is_done(outbox: &Outbox, shared: &Shared) -> bool {
+    let sent = shared.sent.load(Ordering::Acquire);
+    outbox
+        .stats()
+        .readers
+        .iter()
+        .all(|reader| reader.name != shared.name || reader.lag == 0 || reader.position > sent)
 }
 
 /// Reads the socket and acks what is committed.
@@ -253,7 +259,7 @@ fn take_commits(
         if let Err(e) = acks.ack(last) {
             warn(&shared.name, &e);
         }
-        if shared.ending.load(Ordering::Acquire) && is_done(outbox, &shared.name) {
+        if shared.ending.load(Ordering::Acquire) && is_done(outbox, shared) {
             return Err(End::Drained);
         }
     }

@@ -4,7 +4,7 @@ use super::error::QueueError;
 use super::frame::{self, Frame, Hello, Kind};
 use super::place::socket_path;
 use super::wire::{Lost, Wire, write};
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::durable::consumer::{Committer, Delivery, Source, SourceError};
 use crate::durable::log::MAX_BODY;
 use crate::schedule::{Backoff, Jitter};
@@ -46,6 +46,8 @@ pub struct QueueSource {
     backoff: Backoff,
     /// There is one while the reader has its turn.
     wire: Option<Wire>,
+    /// Or while it waits for that: a deadline does not cost it its place.
+    waiting: Option<Wire>,
     /// The queue's identity; 0 before the first turn.
     queue: u64,
     /// The last event received.
@@ -55,8 +57,9 @@ pub struct QueueSource {
 
 /// Commits what a [`QueueSource`] has received.
 ///
-/// A commit is sent at once. If the owner is away it is kept, and told when the source has connected
-/// again: a reader that ends before that has what it committed last delivered again.
+/// A commit is sent at once. If the owner is away, or another reader has its turn, it is kept, and told
+/// when it is this one's turn again: a reader that ends before that has what it committed last delivered
+/// again.
 pub struct QueueCommitter {
     line: Arc<Line>,
 }
@@ -73,6 +76,8 @@ struct State {
     socket: Option<Arc<UnixStream>>,
     /// The last event that is done with.
     done: u64,
+    /// What the last hello said of it.
+    told: u64,
 }
 
 impl QueueSource {
@@ -87,7 +92,15 @@ impl QueueSource {
         let backoff = Backoff::exponential(Duration::from_millis(10))
             .max_delay(Duration::from_secs(1))
             .jitter(Jitter::Equal);
-        Ok(QueueSource { path, backoff, wire: None, queue: 0, held: 0, line: Arc::default() })
+        Ok(QueueSource {
+            path,
+            backoff,
+            wire: None,
+            waiting: None,
+            queue: 0,
+            held: 0,
+            line: Arc::default(),
+        })
     }
 
     /// Sets the pauses while the owner is away. They begin anew when the sequence ends: an owner is
@@ -128,13 +141,26 @@ impl QueueSource {
 
     fn connect(&mut self, ctx: &Context) -> Result<Wire, Lost> {
         ctx.check()?;
-        let socket = Arc::new(UnixStream::connect(&self.path).map_err(Lost::Io)?);
-        let mut wire = Wire::new(socket.clone(), MAX_BODY);
-        self.line.introduce(ctx, &socket, Hello { queue: self.queue, held: self.held })?;
-        let welcome = wire.next(ctx).inspect_err(|_| self.line.hang_up())?;
+        let mut wire = match self.waiting.take() {
+            Some(wire) => wire,
+            None => {
+                let socket = Arc::new(UnixStream::connect(&self.path).map_err(Lost::Io)?);
+                self.line.introduce(ctx, &socket, Hello { queue: self.queue, held: self.held })?;
+                Wire::new(socket, MAX_BODY)
+            }
+        };
+        let welcome = match wire.next(ctx) {
+            Ok(frame) => frame,
+            Err(Lost::Stopped(Stop::DeadlineExceeded)) => {
+                self.waiting = Some(wire);
+                return Err(Stop::DeadlineExceeded.into());
+            }
+            Err(lost) => return Err(lost),
+        };
         match welcome.kind {
             Kind::Welcome if self.queue == 0 || welcome.id == self.queue => {
                 self.queue = welcome.id;
+                self.line.begin(ctx, wire.socket())?;
                 Ok(wire)
             }
             Kind::Refused => {
@@ -207,13 +233,25 @@ impl Committer for QueueCommitter {
 }
 
 impl Line {
-    /// Says hello, and from then on commits go there: none falls in between.
+    /// Says hello, with what is done with.
     fn introduce(&self, ctx: &Context, socket: &Arc<UnixStream>, hello: Hello) -> Result<(), Lost> {
         let mut state = self.state.lock();
+        state.socket = None;
+        state.told = state.done;
         let mut out = Vec::new();
         frame::push(&mut out, Kind::Hello, state.done, &hello.encode());
-        state.socket = None;
-        write(socket, ctx, &out)?;
+        write(socket, ctx, &out)
+    }
+
+    /// From now on commits go there, and those since the hello: before, nobody reads them, and who
+    /// commits would wait for somebody else's turn to end.
+    fn begin(&self, ctx: &Context, socket: &Arc<UnixStream>) -> Result<(), Lost> {
+        let mut state = self.state.lock();
+        if state.done > state.told {
+            let mut out = Vec::new();
+            frame::push(&mut out, Kind::Commit, state.done, &[]);
+            write(socket, ctx, &out)?;
+        }
         state.socket = Some(socket.clone());
         Ok(())
     }

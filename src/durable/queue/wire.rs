@@ -47,6 +47,10 @@ impl Wire {
         Wire { socket, buf: Vec::new(), at: 0, chunk, most, timeout: None }
     }
 
+    pub(super) fn socket(&self) -> &Arc<UnixStream> {
+        &self.socket
+    }
+
     /// Waits for the next frame. A cancel ends the reading for good; a deadline leaves it as it is.
     pub(super) fn next(&mut self, ctx: &Context) -> Result<Frame, Lost> {
         ctx.check()?;
