@@ -55,7 +55,8 @@ fn a_broker_that_is_down_is_named_and_the_relay_goes_on_when_it_is_back() {
 
     let dir = tempfile::tempdir().unwrap();
     let outbox = Outbox::open(dir.path()).unwrap();
-    let to = TopicPublisher::builder(&brokers, "events").timeout(Duration::ZERO);
+    // So short that no producer would be connected in time.
+    let to = TopicPublisher::builder(&brokers, "events").timeout(Duration::from_millis(50));
     let relay = outbox.relay(to.build().unwrap()).start(&ctx).unwrap();
     for number in 0..50 {
         outbox.append(&ctx, format!("0 {number}").as_bytes()).unwrap();

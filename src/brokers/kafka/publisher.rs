@@ -15,8 +15,9 @@ use std::time::Duration;
 
 /// How long librdkafka is asked for answers before the context is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// What a new producer gets at the least.
-const SHORTEST: Duration = Duration::from_secs(3);
+/// An idempotent producer asks for its number every half second until it has it; with less time than
+/// that for an event, none would ever be sent after an outage.
+const SHORTEST: Duration = Duration::from_secs(2);
 /// Events that librdkafka takes before it has an answer.
 const MOST: usize = 10_000;
 /// Properties that are not for the user to set, and their other names.
@@ -49,8 +50,8 @@ pub struct TopicPublisherBuilder {
 
 impl TopicPublisherBuilder {
     /// Sets how long the brokers may take to have an event on their disks; then they count as down.
-    /// The default is 10 s; less than 3 s counts as that, since a new producer needs a second or two to
-    /// be let in; the most is some 24 days.
+    /// The default is 10 s; less than 2 s counts as that, since connecting again may take half a second
+    /// and is part of it; the most is some 24 days.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
