@@ -45,8 +45,10 @@ fn a_broker_that_is_down_is_named_and_the_relay_goes_on_when_it_is_back() {
     let cluster = cluster("events", 1);
     let brokers = cluster.bootstrap_servers();
     cluster.broker_down(1).unwrap();
-    let mut to =
-        TopicPublisher::builder(&brokers, "events").timeout(Duration::ZERO).build().unwrap();
+    let mut to = TopicPublisher::builder(&brokers, "events")
+        .timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
     let event = events(&ctx, &[b"0 0".to_vec()]).remove(0);
     assert_eq!(to.send(&ctx, &event).unwrap(), Sent::Pending);
     let why = to.settle(&ctx, &mut Vec::new()).unwrap_err();
