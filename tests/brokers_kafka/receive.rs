@@ -81,6 +81,50 @@ fn members_share_the_partitions_and_one_takes_over_what_the_other_leaves() {
 }
 
 #[test]
+fn what_came_before_others_were_taken_is_committed_where_the_partition_stays() {
+    let (ctx, _cancel) = root();
+    let cluster = cluster("events", 2);
+    let brokers = cluster.bootstrap_servers();
+    send(&ctx, &brokers, "events", 40);
+    let member = || {
+        TopicSource::builder(&brokers, "events", "group")
+            .commit_every(Duration::from_millis(20))
+            .finish_within(Duration::ZERO)
+            .property("partition.assignment.strategy", "cooperative-sticky")
+            .property("session.timeout.ms", "6000")
+            .property("heartbeat.interval.ms", "100")
+            .build()
+            .unwrap()
+    };
+    let mut first = member();
+    let mut committer = first.committer();
+    let got: Vec<Delivery> = (0..40).map(|_| first.recv(&ctx).unwrap().unwrap()).collect();
+    let mut second = member();
+    let _second_committer = second.committer();
+    let (ctx, enough) = ctx.with_cancel();
+    ironsys::scope(&ctx, |s| {
+        // Asks, so that its partition can be taken.
+        let asks = s.spawn(|_| Ok::<_, ironsys::Stop>((first.recv(&ctx).is_err(), first)));
+        second.recv(&ctx).unwrap().unwrap();
+        committer.commit(&ctx, got[39].position).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        enough.cancel();
+        let (root, _cancel) = root();
+        drop((asks.join(&root).unwrap(), committer));
+        // What was in the partition that has gone is there again; the other one is done with.
+        send_as(&root, "more", &brokers, "events", 5);
+        let (mut count, mut more) = (1, 0);
+        while more < 5 {
+            let message = second.recv(&root).unwrap().unwrap();
+            if message.id.starts_with(b"more") { more += 1 } else { count += 1 }
+        }
+        assert!(count < 40, "{count}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_cancel_ends_a_receive_and_loses_nothing() {
     let (ctx, _cancel) = root();
     let cluster = cluster("events", 1);

@@ -8,6 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where the source stands when it asks for a message: then librdkafka gives and takes partitions.
@@ -18,13 +19,27 @@ pub(super) struct Asking {
     pub(super) last: u64,
 }
 
+/// How many times partitions were taken: all, and each. A cooperative group takes some and leaves others.
+#[derive(Clone, Default)]
+pub(super) struct Epochs {
+    all: u64,
+    each: BTreeMap<i32, u64>,
+}
+
+impl Epochs {
+    /// Grows whenever the partition is taken.
+    pub(super) fn of(&self, partition: i32) -> u64 {
+        self.all + self.each.get(&partition).unwrap_or(&0)
+    }
+}
+
 /// Called by librdkafka on the thread that asks for a message.
 pub(super) struct Member {
     pub(super) asking: Watcher<Option<Asking>>,
     /// Up to where all is done with.
     pub(super) done: Watcher<u64>,
-    /// Grows whenever partitions are taken: what came before is not ours to commit.
-    pub(super) epoch: Publisher<u64>,
+    /// What came from a partition before it was taken is not ours to commit.
+    pub(super) epoch: Publisher<Epochs>,
     /// Grows whenever something else than a message was served.
     pub(super) served: Publisher<u64>,
     pub(super) finish_within: Duration,
@@ -68,9 +83,19 @@ impl ConsumerContext for Member {
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if !matches!(rebalance, Rebalance::Assign(_)) {
-            self.epoch.update(|n| n + 1);
-        }
+        self.epoch.update(|epochs| {
+            let mut epochs = epochs.clone();
+            match rebalance {
+                Rebalance::Assign(_) => {}
+                Rebalance::Revoke(taken) => {
+                    for partition in taken.elements() {
+                        *epochs.each.entry(partition.partition()).or_default() += 1;
+                    }
+                }
+                Rebalance::Error(_) => epochs.all += 1,
+            }
+            epochs
+        });
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {

@@ -1,7 +1,7 @@
 //! A member of a consumer group as the source of a consumer.
 
 use super::client::{Place, millis};
-use super::group::{Asking, Member};
+use super::group::{Asking, Epochs, Member};
 use super::publisher::ID;
 use crate::channel::{self, Publisher, Receiver, Watcher};
 use crate::context::Context;
@@ -89,7 +89,7 @@ impl TopicSourceBuilder {
         ];
         let (asking, seen) = channel::watch(None);
         let (committed, done) = channel::watch(0);
-        let (epoch, epoch_seen) = channel::watch(0);
+        let (epoch, epoch_seen) = channel::watch(Epochs::default());
         let (served, served_seen) = channel::watch(0);
         let finish_within = self.finish_within;
         let member = Member { asking: seen, done: done.clone(), epoch, served, finish_within };
@@ -151,7 +151,7 @@ pub struct TopicSource {
     /// Rings when librdkafka has something, after it had nothing.
     bell: Receiver<()>,
     served: Watcher<u64>,
-    epoch: Watcher<u64>,
+    epoch: Watcher<Epochs>,
     /// Of the last message that librdkafka gave.
     last: u64,
     /// Received, and not delivered, since a stop came in between.
@@ -197,7 +197,7 @@ impl TopicSource {
                 Some(Ok(message)) => {
                     self.last += 1;
                     let (partition, offset) = (message.partition(), message.offset());
-                    let (position, epoch) = (self.last, *self.epoch.get());
+                    let (position, epoch) = (self.last, self.epoch.get().of(partition));
                     let taken = Taken { position, partition, offset, epoch };
                     return Ok((taken, delivery(&message, position)));
                 }
@@ -266,7 +266,7 @@ pub struct TopicCommitter {
     delivered: Receiver<Taken>,
     /// Delivered and not committed, from `delivered`.
     next: VecDeque<Taken>,
-    epoch: Watcher<u64>,
+    epoch: Watcher<Epochs>,
     topic: String,
     consumer: Arc<BaseConsumer<Member>>,
 }
@@ -276,10 +276,10 @@ impl Committer for TopicCommitter {
     /// [`commit_every`](TopicSourceBuilder::commit_every), and when it leaves the group.
     fn commit(&mut self, _: &Context, position: u64) -> Result<(), SourceError> {
         self.next.extend(std::iter::from_fn(|| self.delivered.try_recv().ok()));
-        let epoch = *self.epoch.get();
+        let epochs = self.epoch.get();
         let through = self.next.partition_point(|taken| taken.position <= position);
         for Taken { partition, offset, epoch: of, .. } in self.next.drain(..through) {
-            if of != epoch {
+            if of != epochs.of(partition) {
                 continue;
             }
             match self.consumer.store_offset(&self.topic, partition, offset) {
