@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-/// How long librdkafka is asked for answers before the context is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long librdkafka is asked for answers before the context is looked at. It takes all of that time,
+/// also if the answers are there.
+const LOOK: Duration = Duration::from_millis(2);
 /// An idempotent producer asks for its number every half second until it has it; with less time than
 /// that for an event, none would ever be sent after an outage.
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -126,7 +127,7 @@ impl fmt::Debug for TopicPublisherBuilder {
 /// [`PublishError::Down`] with the brokers' names.
 ///
 /// # Cancellation
-/// While answers are pending the context is looked at every 20 ms, since librdkafka cannot be woken.
+/// While answers are pending the context is looked at every 2 ms, since librdkafka cannot be woken.
 /// With nothing pending nothing runs here.
 ///
 /// ```
