@@ -25,13 +25,14 @@
 //! * `call`: the other way, a caller that waits;
 //! * `consumer`: from a source to workers, and back with the commit;
 //! * `queue`: from the outbox to other processes of the machine, with no broker (Unix);
-//! * `relay`: from the outbox to a broker, at least once;
+//! * `relay`: from the outbox to a broker, at least once; `job`: how its thread and a queue's end;
 //! * `log`: segments, groups, recovery (`README.md` has the bytes and the proof);
 //! * `storage`: what a log needs of a disk;
 //! * `store`: the states of sessions, in a file.
 
 mod call;
 mod consumer;
+mod job;
 mod log;
 mod outbox;
 #[cfg(all(unix, not(any(loom, ironsys_loom, shuttle))))]

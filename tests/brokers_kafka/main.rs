@@ -4,6 +4,7 @@
 mod publish;
 mod receive;
 
+use std::io::Write;
 use std::time::Duration;
 
 use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
@@ -98,7 +99,10 @@ fn assert_in_order(got: &[Delivery]) {
 
 #[test]
 fn a_real_broker_takes_and_gives() {
-    let Some(brokers) = std::env::var_os("IRONSYS_KAFKA") else { return };
+    let Some(brokers) = std::env::var_os("IRONSYS_KAFKA") else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: IRONSYS_KAFKA names no broker");
+        return;
+    };
     let brokers = brokers.to_string_lossy();
     let (ctx, _cancel) = root();
     let topic = format!("ironsys-test-{}", std::process::id());

@@ -5,8 +5,9 @@ use super::place::{Door, identity, socket_path};
 use super::serve::{QueueStats, Run};
 use crate::channel::{self, Watcher};
 use crate::context::{Canceller, Context};
+use crate::durable::job;
 use crate::durable::outbox::Outbox;
-use crate::pool::{JoinError, Pool, Ticket};
+use crate::pool::{Pool, Ticket};
 use crate::service::{Ended, Part};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -110,20 +111,8 @@ impl Queue {
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> QueueReport {
         self.intake.cancel_with("the queue drains");
-        if let Some(pool) = self.pool.take() {
-            drop(pool.drain(ctx));
-        }
-        let (ended, _cancel) = Context::root();
-        let error = match self.job.take().map(|job| job.join(&ended)) {
-            Some(Ok(result)) => result.err(),
-            Some(Err(JoinError::Panicked(panic))) => {
-                Some(QueueError::Panicked(panic.message().to_owned()))
-            }
-            Some(Err(JoinError::Stopped(stop) | JoinError::Cancelled(stop))) => {
-                Some(QueueError::Stopped(stop))
-            }
-            _ => None,
-        };
+        let error =
+            job::end(ctx, &mut self.pool, &mut self.job, QueueError::Panicked, QueueError::Stopped);
         QueueReport { stats: self.stats(), error }
     }
 

@@ -4,8 +4,9 @@ use super::publisher::Publisher;
 use super::run::{RelayError, RelayStats, Run};
 use crate::channel::Watcher;
 use crate::context::{Canceller, Context};
+use crate::durable::job;
 use crate::error::BuildError;
-use crate::pool::{JoinError, Pool, Ticket};
+use crate::pool::{Pool, Ticket};
 use crate::service::{Ended, Part};
 use std::fmt;
 
@@ -82,20 +83,8 @@ impl Relay {
     }
 
     fn end(&mut self, ctx: &Context) -> RelayReport {
-        if let Some(pool) = self.pool.take() {
-            drop(pool.drain(ctx));
-        }
-        let (ended, _cancel) = Context::root();
-        let error = match self.job.take().map(|job| job.join(&ended)) {
-            Some(Ok(result)) => result.err(),
-            Some(Err(JoinError::Panicked(panic))) => {
-                Some(RelayError::Panicked(panic.message().to_owned()))
-            }
-            Some(Err(JoinError::Stopped(stop) | JoinError::Cancelled(stop))) => {
-                Some(RelayError::Stopped(stop))
-            }
-            _ => None,
-        };
+        let error =
+            job::end(ctx, &mut self.pool, &mut self.job, RelayError::Panicked, RelayError::Stopped);
         RelayReport { stats: self.stats(), error }
     }
 
