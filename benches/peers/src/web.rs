@@ -29,6 +29,10 @@ impl http::Handler for Hello {
     fn answer(&self, _: &Context, _: &http::Request<'_>) -> http::Response {
         http::Response::text(HELLO)
     }
+
+    fn at_once(&self, _: &http::Request<'_>) -> Option<http::Response> {
+        Some(http::Response::text(HELLO))
+    }
 }
 
 /// Starts ours. It serves until the process ends.

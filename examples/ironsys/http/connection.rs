@@ -4,10 +4,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ironsys::Context;
+use ironsys::context::{Canceller, OnStop};
+use ironsys::limit::Permit;
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, SendFlags};
 
 use super::body::Dechunk;
 use super::head::{self, Framing, Head};
@@ -16,32 +20,40 @@ use super::server::{Handler, Limits, ServerStats};
 use super::{Refused, Response};
 
 /// What is read at a time.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 /// Answers to pipelined requests are gathered up to this.
 const GATHER: usize = 64 * 1024;
 
 pub(super) struct Connection<'a> {
-    socket: Arc<Socket>,
+    ctx: Context,
+    socket: Arc<TcpStream>,
     peer: IpAddr,
     limits: &'a Limits,
     stats: &'a ServerStats,
-    /// Where a read puts what has come.
-    chunk: Box<[u8]>,
     /// What has been read and not been answered.
     buf: Vec<u8>,
     /// Answers that have not been sent.
     out: Vec<u8>,
     date: Date,
-    /// The request whose head is here and whose body is not.
+    /// The request whose head is here and whose body is not, or that needs a thread.
     begun: Option<(Head, Dechunk)>,
     /// How long a read waits, as the socket knows it.
     patience: Duration,
+    /// When it was looked at last.
+    since: Instant,
+    _ends: (OnStop, Canceller),
+    _room: Permit,
 }
 
-struct Socket {
-    stream: TcpStream,
-    /// No request has begun: a drain may close it.
-    idle: AtomicBool,
+/// What a look at a connection showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All is answered: it waits for the next request.
+    Waits,
+    /// Something has begun that needs a thread.
+    Busy,
+    /// It is to be closed.
+    Over,
 }
 
 /// What comes of looking at what has been read.
@@ -50,73 +62,142 @@ enum Next {
     Answered(bool),
     /// More must be read.
     More,
+    /// It can be answered, and that may take waiting.
+    Busy,
 }
 
 impl<'a> Connection<'a> {
+    /// A connection with its place among the others, which ends with `ctx`.
     pub(super) fn new(
+        ctx: &Context,
         stream: TcpStream,
         peer: IpAddr,
+        room: Permit,
         limits: &'a Limits,
         stats: &'a ServerStats,
     ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(limits.idle))?;
         stream.set_write_timeout(Some(limits.request))?;
-        let socket = Arc::new(Socket { stream, idle: AtomicBool::new(true) });
-        let (chunk, buf, out) = (vec![0; CHUNK].into(), Vec::new(), Vec::with_capacity(1024));
-        let (date, patience) = (Date::default(), limits.idle);
-        Ok(Connection { socket, chunk, peer, limits, stats, buf, out, date, begun: None, patience })
-    }
-
-    pub(super) fn run<H: Handler>(mut self, ctx: &Context, intake: &Context, handler: &H) {
+        let socket = Arc::new(stream);
         // Below it the requests get their deadlines: in a context that no other connection uses, they do
         // not meet in its lock.
-        let (ctx, _cancel) = &ctx.with_cancel();
-        let socket = self.socket.clone();
-        let _ends = ctx.on_stop(move |_| drop(socket.stream.shutdown(Shutdown::Both)));
-        let socket = self.socket.clone();
-        let _drains = intake.on_stop(move |_| {
-            if socket.idle.load(Ordering::SeqCst) {
-                // What has arrived can be read even so.
-                let _ = socket.stream.shutdown(Shutdown::Read);
+        let (ctx, cancel) = ctx.with_cancel();
+        let end = socket.clone();
+        let ends = ctx.on_stop(move |_| drop(end.shutdown(Shutdown::Both)));
+        stats.open.fetch_add(1, Ordering::SeqCst);
+        Ok(Connection {
+            ctx,
+            socket,
+            peer,
+            limits,
+            stats,
+            buf: Vec::new(),
+            out: Vec::with_capacity(1024),
+            date: Date::default(),
+            begun: None,
+            patience: Duration::ZERO,
+            since: Instant::now(),
+            _ends: (ends, cancel),
+            _room: room,
+        })
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Reads what has come, and answers what takes no waiting; after `last` nothing is kept.
+    pub(super) fn look<H: Handler>(
+        &mut self,
+        handler: &H,
+        chunk: &mut [u8],
+        now: Instant,
+        last: bool,
+    ) -> Look {
+        self.since = now;
+        match net::recv(&*self.socket, &mut *chunk, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Look::Over,
+            Ok((n, _)) => self.buf.extend_from_slice(&chunk[..n]),
+            Err(Errno::AGAIN | Errno::INTR) if !last => return Look::Waits,
+            Err(_) => return Look::Over,
+        }
+        while !last && !self.buf.is_empty() {
+            match self.next(handler, None) {
+                Ok(Next::Answered(true)) if self.out.len() < GATHER => {}
+                // A refusal is found again by the thread.
+                _ => return Look::Busy,
             }
-        });
-        let ended = self.serve(ctx, intake, handler);
-        if let Err(error) = ended
+        }
+        if last {
+            return Look::Busy;
+        }
+        match net::send(&*self.socket, &self.out, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(n) if n == self.out.len() => {
+                self.out.clear();
+                Look::Waits
+            }
+            Ok(n) => {
+                self.out.drain(..n);
+                Look::Busy
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Look::Busy,
+            Err(_) => Look::Over,
+        }
+    }
+
+    /// Serves what has begun, with waiting; returns the connection when all is answered, or `None` when it is
+    /// over.
+    pub(super) fn run<H: Handler>(
+        mut self,
+        handler: &H,
+        intake: &Context,
+        chunk: &mut [u8],
+    ) -> Option<Self> {
+        let served = self.serve(handler, intake, chunk);
+        if let Err(error) = &served
             && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
         {
             self.stats.cut.fetch_add(1, Ordering::Relaxed);
         }
+        self.stats.left.fetch_add(u64::from(self.ctx.is_stopped()), Ordering::Relaxed);
+        served.unwrap_or(false).then_some(self)
     }
 
-    /// Serves until there is a reason to close.
+    /// Serves until nothing is left to do (`true`) or there is a reason to close.
     fn serve<H: Handler>(
         &mut self,
-        ctx: &Context,
-        intake: &Context,
         handler: &H,
-    ) -> io::Result<()> {
+        intake: &Context,
+        chunk: &mut [u8],
+    ) -> io::Result<bool> {
         // When the request in `buf` has to be here.
         let mut due = None;
         loop {
-            match self.next(ctx, intake, handler) {
+            match self.next(handler, Some(intake)) {
                 Ok(Next::Answered(true)) => due = None,
                 Ok(Next::Answered(false)) => {
                     self.flush()?;
                     self.linger();
-                    return Ok(());
+                    return Ok(false);
                 }
-                Ok(Next::More) => {
+                Ok(Next::More | Next::Busy) => {
                     self.flush()?;
-                    if !self.read(intake, &mut due, handler)? {
-                        return Ok(());
+                    if self.buf.is_empty() {
+                        return Ok(!intake.is_stopped());
+                    }
+                    if !self.read(&mut due, handler, chunk)? {
+                        return Ok(false);
                     }
                 }
                 Err(refused) => {
                     self.refuse(&refused, handler);
                     self.flush()?;
                     self.linger();
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             if self.out.len() >= GATHER {
@@ -125,13 +206,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Answers the first request in the buffer, if it is complete.
-    fn next<H: Handler>(
-        &mut self,
-        ctx: &Context,
-        intake: &Context,
-        handler: &H,
-    ) -> Result<Next, Refused> {
+    /// Answers the first request in the buffer, if it is complete. Without `intake` only one that takes no
+    /// waiting.
+    fn next<H: Handler>(&mut self, handler: &H, intake: Option<&Context>) -> Result<Next, Refused> {
         if self.begun.is_none() && self.buf == b"\r\n" {
             // Some clients send one line too many behind a body.
             self.buf.clear();
@@ -146,6 +223,10 @@ impl<'a> Connection<'a> {
                 None => return Ok(Next::More),
             },
         };
+        if intake.is_none() && (head.framing != Framing::Length(0) || !head.keep_alive) {
+            self.begun = Some((head, chunks));
+            return Ok(Next::Busy);
+        }
         let most = self.limits.body;
         let complete = match head.framing {
             Framing::Length(len) if len > most => {
@@ -169,10 +250,20 @@ impl<'a> Connection<'a> {
         };
         let (before, rest) = self.buf.split_at(head.len);
         let request = head.request(before, &rest[..body], self.peer)?;
-        let ctx = ctx.with_timeout(self.limits.request);
-        let answer = catch_unwind(AssertUnwindSafe(|| handler.answer(&ctx, &request)));
-        let answer = answer.unwrap_or_else(|_| Response::error(500, "the handler panicked"));
-        let keep_alive = head.keep_alive && !intake.is_stopped();
+        let answer = catch_unwind(AssertUnwindSafe(|| match intake {
+            Some(_) => {
+                let ctx = self.ctx.with_timeout(self.limits.request);
+                Some(handler.answer(&ctx, &request))
+            }
+            None => handler.at_once(&request),
+        }));
+        let Some(answer) =
+            answer.unwrap_or_else(|_| Some(Response::error(500, "the handler panicked")))
+        else {
+            self.begun = Some((head, chunks));
+            return Ok(Next::Busy);
+        };
+        let keep_alive = head.keep_alive && !intake.is_some_and(Context::is_stopped);
         let after = match (keep_alive, head.newer) {
             (false, _) => After::Closed,
             (true, true) => After::Kept,
@@ -183,51 +274,39 @@ impl<'a> Connection<'a> {
         Ok(Next::Answered(keep_alive))
     }
 
-    /// Reads some more; `false` at the end of what the client sends, or of the time it had.
+    /// Reads more of what has begun; `false` at the end of what the client sends.
     fn read<H: Handler>(
         &mut self,
-        intake: &Context,
         due: &mut Option<Instant>,
         handler: &H,
+        chunk: &mut [u8],
     ) -> io::Result<bool> {
-        let idle = self.buf.is_empty();
-        if idle {
-            self.socket.idle.store(true, Ordering::SeqCst);
-            if intake.is_stopped() {
-                return Ok(false);
-            }
-            self.be_patient(self.limits.idle)?;
-        } else {
-            let now = Instant::now();
-            let due = *due.get_or_insert(now + self.limits.request);
-            let left = due.saturating_duration_since(now);
-            if left.is_zero() {
-                self.late(handler);
-                return Err(ErrorKind::TimedOut.into());
-            }
-            self.be_patient(left)?;
+        let now = Instant::now();
+        let due = *due.get_or_insert(now + self.limits.request);
+        let left = due.saturating_duration_since(now);
+        if left.is_zero() {
+            self.late(handler);
+            return Err(ErrorKind::TimedOut.into());
         }
-        let read = (&self.socket.stream).read(&mut self.chunk);
-        self.buf.extend_from_slice(&self.chunk[..*read.as_ref().unwrap_or(&0)]);
-        if idle {
-            self.socket.idle.store(false, Ordering::SeqCst);
-        }
-        match read {
-            Ok(n) => Ok(n > 0),
+        self.be_patient(left)?;
+        match (&*self.socket).read(chunk) {
+            Ok(n) => {
+                self.buf.extend_from_slice(&chunk[..n]);
+                Ok(n > 0)
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(error) if !idle && error.kind() == ErrorKind::WouldBlock => {
-                self.late(handler);
+            Err(error) => {
+                if error.kind() == ErrorKind::WouldBlock {
+                    self.late(handler);
+                }
                 Err(error)
             }
-            // Nothing was asked: closing is no news.
-            Err(error) if idle && error.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
         }
     }
 
     fn be_patient(&mut self, time: Duration) -> io::Result<()> {
         if self.patience != time {
-            self.socket.stream.set_read_timeout(Some(time))?;
+            self.socket.set_read_timeout(Some(time))?;
             self.patience = time;
         }
         Ok(())
@@ -253,7 +332,7 @@ impl<'a> Connection<'a> {
         let began = Instant::now();
         let mut sent = 0;
         while sent < self.out.len() {
-            match (&self.socket.stream).write(&self.out[sent..]) {
+            match (&*self.socket).write(&self.out[sent..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => sent += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -272,19 +351,25 @@ impl<'a> Connection<'a> {
 
     /// Reads over what the client still sends, so that it gets to read the answer, but not for long.
     fn linger(&mut self) {
-        let _ = self.socket.stream.shutdown(Shutdown::Write);
+        let _ = self.socket.shutdown(Shutdown::Write);
         let until = Instant::now() + Duration::from_millis(500);
         let mut waste = [0; 4096];
         for _ in 0..256 {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.socket.stream.set_read_timeout(Some(left)).is_err() {
+            if left.is_zero() || self.socket.set_read_timeout(Some(left)).is_err() {
                 return;
             }
-            match (&self.socket.stream).read(&mut waste) {
+            match (&*self.socket).read(&mut waste) {
                 Ok(n) if n > 0 => {}
                 _ => return,
             }
         }
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.stats.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

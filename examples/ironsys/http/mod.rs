@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 front: a thread a connection, every wait bounded, and a drain that loses no request.
+//! A small HTTP/1.1 front: no thread for a connection that says nothing, one for a request that may wait,
+//! every wait bounded, and a drain that loses no request. Linux.
 //!
 //! | file | |
 //! |---|---|
@@ -6,13 +7,17 @@
 //! | `body` | bodies by length and in chunks, within a limit |
 //! | `response` | what is sent back |
 //! | `connection` | one connection: keep-alive, pipelining, time limits |
+//! | `watch` | connections that wait for their next request, watched by one thread |
+//! | `crew` | the threads: who has to wait hands the watch to another |
 //! | `server` | the accept loop, the limit of connections, the drain |
 
 mod body;
 mod connection;
+mod crew;
 mod head;
 mod response;
 mod server;
+mod watch;
 
 pub(crate) use head::{Method, Request};
 pub(crate) use response::Response;

@@ -1,4 +1,4 @@
-//! The accept loop: a thread for each connection, as many as the limit says, and a drain.
+//! The accept loop, with a limit, and a drain.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -13,11 +13,21 @@ use ironsys::threads::ThreadCache;
 use ironsys::{Context, Stop};
 
 use super::connection::{self, Connection};
+use super::crew::Crew;
+use super::watch::Knock;
 use super::{Refused, Request, Response};
 
-/// What answers requests: called from the threads of all connections.
+/// What answers requests.
 pub(crate) trait Handler: Send + Sync + 'static {
+    /// Answers, on a thread of the request's own: it may wait, until `ctx` stops.
     fn answer(&self, ctx: &Context, request: &Request<'_>) -> Response;
+
+    /// Answers if that takes no waiting, on a thread that all connections share. What it says no to, and
+    /// what has a body, comes to [`answer`](Self::answer).
+    fn at_once(&self, request: &Request<'_>) -> Option<Response> {
+        let _ = request;
+        None
+    }
 
     /// Counts a request that did not get as far as [`answer`](Self::answer).
     fn refused(&self, refused: &Refused) {
@@ -112,17 +122,17 @@ impl Server {
             let served = self.accept(ctx, intake, handler);
             match served {
                 // No thread was to be had, and the scope has ended: the next connections may fare better.
-                Err(stop) if !intake.is_stopped() && ctx.check().is_ok() => {
+                Err(error) if !intake.is_stopped() && ctx.check().is_ok() => {
                     self.stats.short.fetch_add(1, Relaxed);
-                    log::error!("the connections are cut: {stop}");
+                    log::error!("the connections are cut: {error}");
                     let _ = intake.sleep(Duration::from_millis(100));
                 }
-                served => return served.map_err(io::Error::other),
+                served => return served,
             }
         }
     }
 
-    fn accept<H: Handler>(&self, ctx: &Context, intake: &Context, handler: &H) -> Result<(), Stop> {
+    fn accept<H: Handler>(&self, ctx: &Context, intake: &Context, handler: &H) -> io::Result<()> {
         let mut address = self.address;
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -135,9 +145,14 @@ impl Server {
         };
         let _wakes = intake.on_stop(knock);
         let room = Semaphore::new(self.limits.connections);
-        let threads = self.limits.connections + 1;
+        let (limits, stats) = (&self.limits, &*self.stats);
+        let crew = Crew::new(handler, intake, limits, stats)?;
+        let threads = limits.connections + crew.watches() + 1;
         let options = ironsys::scope::options().limit(threads).name("connections");
-        options.run(ctx, |s| {
+        let served = options.run(ctx, |s| {
+            let knocks = crew.start(s);
+            let knock = move |_: Stop| knocks.iter().for_each(Knock::knock);
+            let _wakes = (intake.on_stop(knock.clone()), s.ctx().on_stop(knock));
             while !intake.is_stopped() && s.ctx().check().is_ok() {
                 let (stream, peer) = match self.listener.accept() {
                     Ok(accepted) => accepted,
@@ -157,20 +172,13 @@ impl Server {
                     connection::turn_away(&stream);
                     continue;
                 };
-                let (limits, stats) = (&self.limits, &*self.stats);
-                s.execute(move |ctx| {
-                    let _permit = permit;
-                    stats.open.fetch_add(1, Relaxed);
-                    let connection = Connection::new(stream, peer.ip(), limits, stats);
-                    if let Ok(connection) = connection {
-                        connection.run(ctx, intake, handler);
-                    }
-                    stats.left.fetch_add(u64::from(ctx.is_stopped()), Relaxed);
-                    stats.open.fetch_sub(1, Relaxed);
-                    Ok::<(), Stop>(())
-                });
+                match Connection::new(s.ctx(), stream, peer.ip(), permit, limits, stats) {
+                    Ok(connection) => crew.take(connection),
+                    Err(error) => log::debug!("a connection ended as it began: {error}"),
+                }
             }
             Ok(())
-        })
+        });
+        served.map_err(io::Error::other)
     }
 }
