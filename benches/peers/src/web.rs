@@ -109,14 +109,17 @@ pub(crate) fn unfairness(address: SocketAddr, seconds: u64) -> f64 {
         stream.write_all(REQUEST).expect("it reads");
     }
     let until = Instant::now() + Duration::from_secs(seconds);
-    let mut buf = [0; 1024];
+    let (mut buf, mut first) = ([0; 1024], 0);
     while Instant::now() < until {
         let fds = streams.iter().map(|(stream, _)| stream.as_fd());
         let mut watched: Vec<PollFd<'_>> =
             fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         poll(&mut watched, PollTimeout::from(1_000_u16)).expect("poll works");
         let ready: Vec<bool> = watched.iter().map(|fd| fd.any() == Some(true)).collect();
-        for ((stream, served), _) in streams.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+        // Whoever is looked at first is asked first again: that one is another one each time.
+        first = (first + 1) % CONNECTIONS;
+        for i in (first..CONNECTIONS).chain(0..first).filter(|i| ready[*i]) {
+            let (stream, served) = &mut streams[i];
             // Such a short answer comes in one piece.
             let n = stream.read(&mut buf).expect("it answers");
             assert!(buf[..n].ends_with(HELLO.as_bytes()), "{:?}", &buf[..n]);
