@@ -8,7 +8,7 @@
 //!
 //! | file | what it shows |
 //! |---|---|
-//! | `http/`, `api` | 1 a public API: a thread a connection, deadlines, limits, a drain |
+//! | `http/`, `api` | 1 a public API: no thread for a connection that says nothing, deadlines, limits, a drain |
 //! | `cart` | 2 live sessions that leave memory and come back |
 //! | `ingest` | 3 a stream of events through a bounded channel |
 //! | `rollup` | 4 batches on a schedule and on demand, by a flow |

@@ -10,9 +10,11 @@
 //! cargo run --release --example rollup -- --top 5 --bad bad.txt access.log access.log.1.gz
 //! ```
 
+mod block;
 mod input;
 mod line;
 mod pipeline;
+mod plain;
 mod progress;
 mod recorder;
 mod report;

@@ -1,12 +1,10 @@
-//! The job itself: one flow, and a ring of buffers. `--explain` shows the same as it is wired:
+//! The job itself, as one flow. `--explain` shows how it is wired:
 //!
 //! ```text
-//!   read  ==>  parse, on every core, order kept  ==>  record, on the calling thread
-//!     ^                                                 |
-//!     +------------------ free buffers -----------------+
+//!   cut  ==>  read and parse, on every core, order kept  ==>  record, on the calling thread
 //! ```
 //!
-//! There is a fixed number of buffers, so memory is bounded and a slow stage slows down the others.
+//! The window bounds what is under way, and with it the memory; a slow stage slows down the others.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +16,8 @@ use ironsys::flow::{Flow, FlowError, Par};
 use ironsys::{Context, Stop, channel};
 use memchr::memchr_iter;
 
-use crate::input::{BLOCK, Block, Reader, Source};
+use crate::block::{BLOCK, Block};
+use crate::input::{Reader, Source};
 use crate::line;
 use crate::progress::{Progress, say};
 use crate::recorder::{Journal, Recorder};
@@ -43,24 +42,32 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<(Totals, Journal), Error> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    // So many that the reader can be ahead of workers who finish out of order.
-    let buffers = 5 * cores + 2;
-    let (free, taken) = channel::bounded(buffers);
-    for _ in 0..buffers {
-        let _ = free.try_send(vec![0; BLOCK]); // there is room for all
-    }
-    let mut reader = Reader::new(sources, taken, progress);
+    // So many blocks that nobody waits for workers who finish out of order.
+    let window = 5 * cores;
+    // What has been recorded leaves its buffer for another block.
+    let (free, spare) = channel::bounded(window);
+    let reader = Reader::new(sources, spare.clone(), progress);
     let mut recorder = Recorder::new(sources, bad, progress);
     // One for each worker: it takes one for a block, and puts it back.
-    let totals: Vec<_> = (0..cores).map(|_| Totals::with_room(room / cores)).collect();
-    let totals = Mutex::new(totals);
-    let lock = || totals.lock().unwrap_or_else(PoisonError::into_inner);
-    let flow = Flow::generate(|ctx| reader.next(ctx))
-        .named("read")
-        .par_map(Par::workers(cores).window(buffers), |mut block| {
-            let mut mine = lock().pop().expect("one for each worker");
-            parse(&mut block, &mut mine);
-            lock().push(mine);
+    let desks = (0..cores).map(|_| (Totals::with_room(room / cores), Vec::new()));
+    let desks: Mutex<Vec<(Totals, Vec<u8>)>> = Mutex::new(desks.collect());
+    let lock = || desks.lock().unwrap_or_else(PoisonError::into_inner);
+    let flow = Flow::of(reader)
+        .named("cut")
+        .par_map(Par::workers(cores).window(window), |mut block| {
+            let (mut totals, mut mine) = lock().pop().expect("one for each worker");
+            let unread = block.unread.is_some();
+            let buffer = || match std::mem::take(&mut mine) {
+                none if none.is_empty() => spare.try_recv().unwrap_or_else(|_| vec![0; BLOCK]),
+                mine => mine,
+            };
+            block.load(buffer, progress);
+            parse(&mut block, &mut totals);
+            if unread && block.bad.is_empty() {
+                // Nobody wants to see the text again: the buffer stays, in this core's cache.
+                mine = std::mem::take(&mut block.buffer);
+            }
+            lock().push((totals, mine));
             block
         })
         .named("parse");
@@ -69,12 +76,14 @@ pub(crate) fn run(
     }
     let recorded = flow.try_for_each(ctx, |block| {
         recorder.record(ctx, &block)?;
-        let _ = free.try_send(block.buffer); // the reader may have ended
+        if !block.buffer.is_empty() {
+            let _ = free.try_send(block.buffer); // or enough are free
+        }
         Ok::<_, Error>(())
     });
     recorded.map_err(FlowError::into_error)?;
     let mut all = Totals::default();
-    lock().drain(..).for_each(|totals| all.merge(totals));
+    lock().drain(..).for_each(|(totals, _)| all.merge(totals));
     Ok((all, recorder.finish()))
 }
 

@@ -8,7 +8,8 @@ use std::io::{BufWriter, Write};
 use ironsys::Context;
 use memchr::memchr_iter;
 
-use crate::input::{Block, Source, TOO_LONG};
+use crate::block::{Block, TOO_LONG};
+use crate::input::Source;
 use crate::line::{self, first_line};
 use crate::pipeline::Error;
 use crate::progress::Progress;
@@ -35,6 +36,8 @@ struct Tally {
     bad: u64,
     /// Where the first line is that was too long.
     too_long: Option<u64>,
+    /// It has been said why it cannot be read.
+    failed: bool,
 }
 
 /// Sees every block once, in order.
@@ -84,7 +87,10 @@ impl<'a> Recorder<'a> {
         tally.lines += block.lines;
         tally.bad += block.bad.len() as u64;
         self.progress.recorded(block.lines, block.bad.len() as u64);
-        if let Some(fault) = &block.fault {
+        // Of a plain file other workers read on.
+        if let Some(fault) = &block.fault
+            && !std::mem::replace(&mut tally.failed, true)
+        {
             let error = match tally.lines {
                 0 => format!("{source}: {fault}"),
                 lines => format!("{source}: after line {lines}: {fault}; what was read is counted"),
