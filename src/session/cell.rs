@@ -179,15 +179,15 @@ impl<S: Session> Cell<S> {
         out
     }
 
-    /// Puts a message into the mailbox by the rules of `overflow`.
+    /// Puts a message of this [`rank`] into the mailbox by the rules of `overflow`.
     #[inline]
     pub(super) fn push(
         &self,
         msg: S::Msg,
+        rank: Option<i64>,
         capacity: usize,
         overflow: &Overflow<S::Msg>,
     ) -> Pushed<S::Msg> {
-        let rank = rank(overflow, &msg);
         let mut mail = self.mail.lock();
         if rank.is_none() && mail.order < Order::Drain && mail.queue.len() < capacity {
             match mail.phase {

@@ -6,7 +6,7 @@
 use super::cell::{Cell, Mail};
 use super::model::Session;
 use crate::observe::Ledger;
-use crate::sync::{Arc, MODEL, Mutex};
+use crate::sync::{Arc, MODEL, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
@@ -22,7 +22,7 @@ struct Part<S: Session> {
 }
 
 /// What the lock of a part guards.
-struct Entries<S: Session> {
+pub(super) struct Entries<S: Session> {
     map: HashMap<u64, Slot<S>, BuildHasherDefault<AsIs>>,
     count: usize,
     /// What the sessions that are gone had counted.
@@ -105,6 +105,12 @@ impl<S: Session> Directory<S> {
         self.part(hash).lock().find(id, hash).cloned()
     }
 
+    /// The part that this hash is in, locked. A cell may be locked meanwhile, and nothing else.
+    #[inline]
+    pub(super) fn entries(&self, hash: u64) -> MutexGuard<'_, Entries<S>> {
+        self.part(hash).lock()
+    }
+
     /// Finds a session or makes it by `new`, in one critical section: one for each id, however many
     /// threads ask. The flag says whether it is new; `None`: the directory is closed.
     pub(super) fn find_or_insert(&self, cell: Arc<Cell<S>>) -> Option<(Arc<Cell<S>>, bool)> {
@@ -182,7 +188,7 @@ impl<S: Session> Directory<S> {
 
 impl<S: Session> Entries<S> {
     #[inline]
-    fn find(&self, id: &S::Id, hash: u64) -> Option<&Arc<Cell<S>>> {
+    pub(super) fn find(&self, id: &S::Id, hash: u64) -> Option<&Arc<Cell<S>>> {
         match self.map.get(&hash)? {
             Slot::One(cell) => (cell.id == *id).then_some(cell),
             Slot::Many(cells) => cells.0.iter().find(|cell| cell.id == *id),

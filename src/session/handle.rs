@@ -96,8 +96,8 @@ impl<S: Session> Sessions<S> {
     #[inline]
     #[track_caller]
     pub fn tell(&self, ctx: &Context, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
-        let (cell, then) = self.core.tell(Some(ctx), id, msg)?;
-        self.core.then(then, &cell);
+        let sent = self.core.tell(Some(ctx), id, msg)?;
+        self.core.after(sent);
         Ok(())
     }
 
@@ -107,8 +107,8 @@ impl<S: Session> Sessions<S> {
     /// [`TellError`], with the message.
     #[inline]
     pub fn try_tell(&self, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
-        let (cell, then) = self.core.tell(None, id, msg)?;
-        self.core.then(then, &cell);
+        let sent = self.core.tell(None, id, msg)?;
+        self.core.after(sent);
         Ok(())
     }
 

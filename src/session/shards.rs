@@ -14,7 +14,7 @@ use super::core::Core;
 use super::model::Session;
 use super::worker;
 use crate::context::Op;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, planted, spin};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, planted, spin};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,10 +27,6 @@ pub(super) struct Shard<S: Session> {
     local: Mutex<Local<S>>,
     /// A hint for spinning and for thieves: the length of the inbox. Written under its lock.
     waiting: AtomicUsize,
-    /// Turns ended. A hint: what does not move for a while is stuck.
-    turns: AtomicU64,
-    /// Messages handled; a count for people.
-    handled: AtomicU64,
 }
 
 /// What the lock of an inbox guards.
@@ -51,6 +47,11 @@ struct Local<S: Session> {
     /// Who has its turn now, on whichever thread that began it here; kept only if somebody wants to
     /// know who hangs.
     at_work: Vec<Arc<Cell<S>>>,
+    /// Turns ended: what does not move for a while is stuck. Here, since whoever ends one looks here for
+    /// the next.
+    turns: u64,
+    /// Messages handled; a count for people.
+    handled: u64,
 }
 
 /// Sessions that wait behind one that is at work are a reason to wake another shard.
@@ -66,22 +67,18 @@ impl<S: Session> Shard<S> {
                 nudged: false,
                 over: false,
             }),
-            local: Mutex::new(Local { ready: VecDeque::new(), at_work: Vec::new() }),
+            local: Mutex::new(Local {
+                ready: VecDeque::new(),
+                at_work: Vec::new(),
+                turns: 0,
+                handled: 0,
+            }),
             waiting: AtomicUsize::new(0),
-            turns: AtomicU64::new(0),
-            handled: AtomicU64::new(0),
         }
     }
 
-    /// A turn has ended. Hints: nothing is decided by them alone.
-    #[inline]
-    fn count(&self, handled: u64) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        self.handled.fetch_add(handled, Ordering::Relaxed);
-    }
-
     pub(super) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+        self.local.lock().turns
     }
 
     pub(super) fn load(&self) -> Load {
@@ -89,18 +86,23 @@ impl<S: Session> Shard<S> {
             let inbox = self.inbox.lock();
             (inbox.ready.len(), inbox.parked.is_some())
         };
+        let local = self.local.lock();
         Load {
-            ready: ready + self.local.lock().ready.len(),
-            turns: self.turns(),
-            handled: self.handled.load(Ordering::Relaxed),
+            ready: ready + local.ready.len(),
+            turns: local.turns,
+            handled: local.handled,
             is_parked,
         }
     }
 
     /// The next session, and whether the watch has something to look at: others wait behind it, or it
-    /// may hang.
-    fn next(&self, keep: bool) -> Option<(Arc<Cell<S>>, bool)> {
+    /// may hang. Counts the turn before, if one has ended.
+    fn next(&self, ended: Option<Ended>, keep: bool) -> Option<(Arc<Cell<S>>, bool)> {
         let mut local = self.local.lock();
+        if let Some(Ended { handled }) = ended {
+            local.turns += 1;
+            local.handled += handled;
+        }
         let cell = local.ready.pop_front()?;
         if keep {
             local.at_work.push(cell.clone());
@@ -108,16 +110,13 @@ impl<S: Session> Shard<S> {
         Some((cell, keep || !local.ready.is_empty()))
     }
 
-    /// The turn of a session that came from [`next`](Self::next) has ended.
-    pub(super) fn ended(&self, cell: &Arc<Cell<S>>, handled: u64, keep: bool) {
-        self.count(handled);
-        if keep {
-            let mut local = self.local.lock();
-            let place = local.at_work.iter().position(|there| Arc::ptr_eq(there, cell));
-            let there = place.map(|i| local.at_work.swap_remove(i));
-            drop(local);
-            drop(there);
-        }
+    /// A session that came from [`next`](Self::next) is at work no more.
+    pub(super) fn forget(&self, cell: &Arc<Cell<S>>) {
+        let mut local = self.local.lock();
+        let place = local.at_work.iter().position(|there| Arc::ptr_eq(there, cell));
+        let there = place.map(|i| local.at_work.swap_remove(i));
+        drop(local);
+        drop(there);
     }
 
     pub(super) fn at_work(&self) -> Vec<Arc<Cell<S>>> {
@@ -137,6 +136,11 @@ impl<S: Session> Shard<S> {
         self.waiting.store(inbox.ready.len(), Ordering::Relaxed);
         loot
     }
+}
+
+/// A turn that has ended, and is not counted yet.
+pub(super) struct Ended {
+    pub(super) handled: u64,
 }
 
 /// One shard at a moment.
@@ -219,12 +223,13 @@ impl<S: Session> Core<S> {
         self: &Arc<Self>,
         shard: usize,
         ticket: u64,
+        mut ended: Option<Ended>,
         spare: &mut VecDeque<Arc<Cell<S>>>,
     ) -> Option<Arc<Cell<S>>> {
         let place = &self.shards[shard];
         let keep = self.config.hung_after.is_some();
         loop {
-            if let Some((cell, watch)) = place.next(keep) {
+            if let Some((cell, watch)) = place.next(ended.take(), keep) {
                 if watch {
                     self.watch();
                 }
