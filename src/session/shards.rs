@@ -57,6 +57,10 @@ struct Local<S: Session> {
 /// Sessions that wait behind one that is at work are a reason to wake another shard.
 const BACKLOG: usize = 4;
 
+/// So many sessions are looked at together, before their turns: waiting for memory one by one takes
+/// longer than most turns.
+const AHEAD: u64 = 16;
+
 impl<S: Session> Shard<S> {
     pub(super) fn new() -> Self {
         Shard {
@@ -104,6 +108,9 @@ impl<S: Session> Shard<S> {
             local.handled += handled;
         }
         let cell = local.ready.pop_front()?;
+        if local.turns.is_multiple_of(AHEAD) {
+            local.ready.iter().take(AHEAD as usize).for_each(|cell| cell.warm());
+        }
         if keep {
             local.at_work.push(cell.clone());
         }
