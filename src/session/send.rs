@@ -120,7 +120,7 @@ impl<S: Session> Core<S> {
     }
 
     #[cold]
-    fn send_slow(
+    pub(super) fn send_slow(
         self: &Arc<Self>,
         ctx: Option<&Context>,
         mut cell: Arc<Cell<S>>,

@@ -208,6 +208,20 @@ impl<S: Session> Core<S> {
         self.watch();
     }
 
+    /// The same for some at once.
+    pub(super) fn enqueue_all(self: &Arc<Self>, shard: usize, cells: &mut Vec<Arc<Cell<S>>>) {
+        let last = cells.pop();
+        {
+            let place = &self.shards[shard];
+            let mut inbox = place.inbox.lock();
+            if !inbox.over {
+                inbox.ready.extend(cells.drain(..));
+            }
+        }
+        // The last one does what is to be done for all; and those that came too late end one by one.
+        cells.drain(..).chain(last).for_each(|cell| self.enqueue(shard, cell));
+    }
+
     /// Wakes a shard that has nothing to do, to help one that has too much.
     #[cold]
     fn nudge_one(&self) {
