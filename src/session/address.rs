@@ -67,8 +67,8 @@ impl<S: Session> Address<S> {
     }
 
     fn deliver(&self, ctx: Option<&Context>, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
-        let (cell, then) = self.core.send(ctx, self.cell.clone(), msg, false)?;
-        self.core.then(then, &cell);
+        let sent = self.core.send(ctx, &self.cell, msg, false)?;
+        self.core.after(sent);
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl<S: Session> Address<S> {
         make: impl FnOnce(Reply<T>) -> S::Msg,
     ) -> Result<T, AskError<S::Msg>> {
         let send = |msg| match ctx.check() {
-            Ok(()) => self.core.send(Some(ctx), self.cell.clone(), msg, false),
+            Ok(()) => self.core.send(Some(ctx), &self.cell, msg, false),
             Err(stop) => Err(TellError::Stopped { msg, stop }),
         };
         self.core.ask(ctx, make, send)

@@ -1,6 +1,6 @@
 //! What the handles and threads of a manager share, and how a session gets its turn.
 
-use super::cell::{Cell, Order, Phase, Pushed, Then};
+use super::cell::{Cell, Order, Phase, Pushed, Then, rank};
 use super::config::Config;
 use super::directory::Directory;
 use super::model::{Reason, Session};
@@ -108,16 +108,41 @@ impl<S: Session> Core<S> {
     /// Puts a message into a session's mailbox, if that needs no waiting.
     #[inline]
     pub(super) fn push(&self, cell: &Cell<S>, msg: S::Msg) -> Pushed<S::Msg> {
-        cell.push(msg, self.config.mailbox, &self.config.overflow)
+        let rank = self.rank(&msg);
+        self.push_ranked(cell, msg, rank)
+    }
+
+    /// The priority of a message, if that counts. The user's code: no lock is held.
+    #[inline]
+    pub(super) fn rank(&self, msg: &S::Msg) -> Option<i64> {
+        rank(&self.config.overflow, msg)
+    }
+
+    #[inline]
+    pub(super) fn push_ranked(
+        &self,
+        cell: &Cell<S>,
+        msg: S::Msg,
+        rank: Option<i64>,
+    ) -> Pushed<S::Msg> {
+        cell.push(msg, rank, self.config.mailbox, &self.config.overflow)
     }
 
     /// What follows from a critical section of `cell`.
     #[inline]
     pub(super) fn then(self: &Arc<Self>, then: Then, cell: &Arc<Cell<S>>) {
+        if then != Then::Nothing {
+            self.rouse(then, cell.clone());
+        }
+    }
+
+    /// The same for a session that is ready.
+    #[inline]
+    pub(super) fn rouse(self: &Arc<Self>, then: Then, cell: Arc<Cell<S>>) {
         match then {
             Then::Nothing => {}
-            Then::Schedule => self.enqueue(self.shard_of(cell), cell.clone()),
-            Then::Call => self.call_own_thread(cell),
+            Then::Schedule => self.enqueue(self.shard_of(&cell), cell),
+            Then::Call => self.call_own_thread(&cell),
         }
     }
 

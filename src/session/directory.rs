@@ -1,14 +1,16 @@
 //! Which sessions there are: a hash map in parts, each behind a lock of its own.
 //!
-//! The hash of an id is computed once. It chooses the part, the place in the map and the shard; the
-//! map itself is keyed by the hash, and the rare ids that share one are kept in a list.
+//! The hash of an id is computed once. It chooses the part, the place in the map and the shard. The map
+//! has nothing but references to the cells, which know their ids: with a million sessions its size is
+//! what a look-up takes.
 
 use super::cell::{Cell, Mail};
 use super::model::Session;
 use crate::observe::Ledger;
-use crate::sync::{Arc, MODEL, Mutex};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use crate::sync::{Arc, MODEL, Mutex, MutexGuard};
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 pub(super) struct Directory<S: Session> {
     hashing: Hashing,
@@ -22,21 +24,27 @@ struct Part<S: Session> {
 }
 
 /// What the lock of a part guards.
-struct Entries<S: Session> {
-    map: HashMap<u64, Slot<S>, BuildHasherDefault<AsIs>>,
-    count: usize,
+pub(super) struct Entries<S: Session> {
+    set: HashSet<Held<S>, BuildHasherDefault<AsIs>>,
     /// What the sessions that are gone had counted.
     gone: Totals,
     /// No session starts any more.
     closed: bool,
 }
 
-enum Slot<S: Session> {
-    One(Arc<Cell<S>>),
-    Many(Box<Several<S>>),
+/// A session in the set, there by its id and the hash of that.
+struct Held<S: Session>(Arc<Cell<S>>);
+
+/// What a session is looked up by.
+trait Named<I> {
+    fn id(&self) -> &I;
+    fn hash(&self) -> u64;
 }
 
-struct Several<S: Session>(Vec<Arc<Cell<S>>>);
+struct Name<'a, I> {
+    id: &'a I,
+    hash: u64,
+}
 
 /// What a session has counted, or several.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,8 +88,7 @@ impl<S: Session> Directory<S> {
     pub(super) fn new() -> Self {
         let part = || Part {
             entries: Mutex::new(Entries {
-                map: HashMap::default(),
-                count: 0,
+                set: HashSet::default(),
                 gone: Totals::default(),
                 closed: false,
             }),
@@ -105,6 +112,12 @@ impl<S: Session> Directory<S> {
         self.part(hash).lock().find(id, hash).cloned()
     }
 
+    /// The part that this hash is in, locked. A cell may be locked meanwhile, and nothing else.
+    #[inline]
+    pub(super) fn entries(&self, hash: u64) -> MutexGuard<'_, Entries<S>> {
+        self.part(hash).lock()
+    }
+
     /// Finds a session or makes it by `new`, in one critical section: one for each id, however many
     /// threads ask. The flag says whether it is new; `None`: the directory is closed.
     pub(super) fn find_or_insert(&self, cell: Arc<Cell<S>>) -> Option<(Arc<Cell<S>>, bool)> {
@@ -118,7 +131,7 @@ impl<S: Session> Directory<S> {
         if entries.closed {
             return None;
         }
-        entries.insert(cell.clone());
+        entries.set.insert(Held(cell.clone()));
         Some((cell, true))
     }
 
@@ -129,7 +142,6 @@ impl<S: Session> Directory<S> {
         let mut entries = self.part(cell.hash).lock();
         let gone = entries.remove(cell);
         if gone.is_some() {
-            entries.count -= 1;
             entries.gone.add(totals);
         }
         drop(entries);
@@ -138,7 +150,7 @@ impl<S: Session> Directory<S> {
 
     /// How many sessions are in memory, or on their way in or out.
     pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.entries.lock().count).sum()
+        self.parts.iter().map(|part| part.entries.lock().set.len()).sum()
     }
 
     /// Calls `f` with every session, a part at a time, outside of all locks.
@@ -182,53 +194,89 @@ impl<S: Session> Directory<S> {
 
 impl<S: Session> Entries<S> {
     #[inline]
-    fn find(&self, id: &S::Id, hash: u64) -> Option<&Arc<Cell<S>>> {
-        match self.map.get(&hash)? {
-            Slot::One(cell) => (cell.id == *id).then_some(cell),
-            Slot::Many(cells) => cells.0.iter().find(|cell| cell.id == *id),
-        }
-    }
-
-    fn insert(&mut self, cell: Arc<Cell<S>>) {
-        self.count += 1;
-        match self.map.remove(&cell.hash) {
-            None => self.map.insert(cell.hash, Slot::One(cell)),
-            Some(Slot::One(first)) => {
-                self.map.insert(cell.hash, Slot::Many(Box::new(Several(vec![first, cell]))))
-            }
-            Some(Slot::Many(mut cells)) => {
-                let hash = cell.hash;
-                cells.0.push(cell);
-                self.map.insert(hash, Slot::Many(cells))
-            }
-        };
+    pub(super) fn find(&self, id: &S::Id, hash: u64) -> Option<&Arc<Cell<S>>> {
+        let name: &dyn Named<S::Id> = &Name { id, hash };
+        self.set.get(name).map(|held| &held.0)
     }
 
     fn remove(&mut self, cell: &Arc<Cell<S>>) -> Option<Arc<Cell<S>>> {
-        match self.map.get_mut(&cell.hash)? {
-            Slot::One(there) if !Arc::ptr_eq(there, cell) => None,
-            Slot::One(_) => match self.map.remove(&cell.hash) {
-                Some(Slot::One(there)) => Some(there),
-                _ => None,
-            },
-            Slot::Many(cells) => {
-                let i = cells.0.iter().position(|there| Arc::ptr_eq(there, cell))?;
-                let there = cells.0.swap_remove(i);
-                if cells.0.is_empty() {
-                    self.map.remove(&cell.hash);
-                }
-                Some(there)
-            }
+        let name: &dyn Named<S::Id> = &Name { id: &cell.id, hash: cell.hash };
+        let there = self.set.get(name)?;
+        if !Arc::ptr_eq(&there.0, cell) {
+            return None;
         }
+        self.set.take(name).map(|held| held.0)
     }
 
-    fn cells(&self) -> impl Iterator<Item = &Arc<Cell<S>>> {
-        self.map.values().flat_map(|slot| match slot {
-            Slot::One(cell) => std::slice::from_ref(cell),
-            Slot::Many(cells) => &cells.0,
-        })
+    fn cells(&self) -> impl ExactSizeIterator<Item = &Arc<Cell<S>>> {
+        self.set.iter().map(|held| &held.0)
     }
 }
+
+// ===== what the set is told of a session =====
+
+impl<S: Session> Named<S::Id> for Held<S> {
+    #[inline]
+    fn id(&self) -> &S::Id {
+        &self.0.id
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.0.hash
+    }
+}
+
+impl<I> Named<I> for Name<'_, I> {
+    #[inline]
+    fn id(&self) -> &I {
+        self.id
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl<'a, S: Session> Borrow<dyn Named<S::Id> + 'a> for Held<S> {
+    #[inline]
+    fn borrow(&self) -> &(dyn Named<S::Id> + 'a) {
+        self
+    }
+}
+
+impl<I> Hash for dyn Named<I> + '_ {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(Named::hash(self));
+    }
+}
+
+impl<I: Eq> PartialEq for dyn Named<I> + '_ {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        Named::hash(self) == Named::hash(other) && self.id() == other.id()
+    }
+}
+
+impl<I: Eq> Eq for dyn Named<I> + '_ {}
+
+impl<S: Session> Hash for Held<S> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
+impl<S: Session> PartialEq for Held<S> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.0.hash == other.0.hash && self.0.id == other.0.id
+    }
+}
+
+impl<S: Session> Eq for Held<S> {}
 
 /// Keyed by chance, as the standard map is: ids come from outside. Inside a model by nothing.
 struct Hashing(Option<std::hash::RandomState>);

@@ -28,6 +28,27 @@ pub enum TellError<M> {
     },
 }
 
+/// A batch that was not told to its end: what came before has been taken.
+#[derive(thiserror::Error)]
+#[error("session {id:?}: {error}")]
+#[non_exhaustive]
+pub struct Untold<I: fmt::Debug, M> {
+    /// Whom the first message that was not taken is for.
+    pub id: I,
+    /// Why, and the message.
+    pub error: TellError<M>,
+    /// What comes after it, untried.
+    pub rest: Vec<(I, M)>,
+}
+
+impl<I: fmt::Debug, M> fmt::Debug for Untold<I, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Untold");
+        shown.field("id", &self.id).field("error", &self.error).field("rest", &self.rest.len());
+        shown.finish()
+    }
+}
+
 impl<M> TellError<M> {
     /// Takes the message back.
     #[must_use]

@@ -41,8 +41,8 @@
 //!
 //! `README.md` in this folder has the protocol. The rooms: `model` is what users implement; `manager`,
 //! `handle`, `address` and `cx` are what they hold; `cell` is one session and `directory` all of them;
-//! `shards`, `worker` and `turn` run them; `ending` and `sweep` let them go; `send` and `timers` bring
-//! messages; `supervisor` and `child` keep several
+//! `shards`, `worker` and `turn` run them; `ending` and `sweep` let them go; `send`, `send_all` and
+//! `timers` bring messages; `supervisor` and `child` keep several
 //! of them running together; `policy`, `store` and `stats` are what their names say.
 
 mod address;
@@ -61,6 +61,7 @@ mod manager;
 mod model;
 mod policy;
 mod send;
+mod send_all;
 mod shards;
 mod slowest;
 mod stats;
@@ -77,7 +78,7 @@ pub use builder::Builder;
 pub use child::Child;
 pub use config::{DeadLetter, Died};
 pub use cx::Cx;
-pub use errors::{AskError, StartError, TellError};
+pub use errors::{AskError, StartError, TellError, Untold};
 pub use handle::{Broadcast, Sessions};
 pub use manager::{Closed, Manager};
 pub use model::{Failure, Idle, Reason, Restore, Session};

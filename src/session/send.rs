@@ -12,11 +12,31 @@ use crate::sync::Arc;
 use crate::wait::{On, Place, Site, WaitKind, Waiter, key};
 use std::collections::VecDeque;
 
-/// A message that was taken: by whom, and what follows.
-type Sent<S> = (Arc<Cell<S>>, Then);
+/// A message that was taken.
+pub(super) struct Sent<S: Session> {
+    /// By whom, as waits name it.
+    by: usize,
+    /// Who has become ready, and has to be scheduled. Most are already, and cost no reference.
+    ready: Option<(Then, Arc<Cell<S>>)>,
+}
 
-/// A message that was offered: to whom, and what that did.
-type Offered<S> = (Arc<Cell<S>>, Pushed<<S as Session>::Msg>);
+impl<S: Session> Sent<S> {
+    fn new(then: Then, cell: Arc<Cell<S>>) -> Self {
+        let by = key(&*cell);
+        Sent { by, ready: (then != Then::Nothing).then_some((then, cell)) }
+    }
+
+    #[inline]
+    fn to(then: Then, cell: &Arc<Cell<S>>) -> Self {
+        Sent { by: key(&**cell), ready: (then != Then::Nothing).then(|| (then, cell.clone())) }
+    }
+}
+
+/// A message that was offered: it was taken, or to whom it was offered, and what that did.
+enum Offered<S: Session> {
+    Sent(Sent<S>),
+    Else(Arc<Cell<S>>, Pushed<S::Msg>),
+}
 
 impl<S: Session> Core<S> {
     /// Sends to the session with this id, which is started if there is none.
@@ -29,9 +49,17 @@ impl<S: Session> Core<S> {
     ) -> Result<Sent<S>, TellError<S::Msg>> {
         let msg = checked(ctx, msg)?;
         match self.offer(id, msg) {
-            Ok((cell, Pushed::Taken(then, None))) => Ok((cell, then)),
-            Ok((cell, pushed)) => self.send_slow(ctx, cell, pushed, true),
+            Ok(Offered::Sent(sent)) => Ok(sent),
+            Ok(Offered::Else(cell, pushed)) => self.send_slow(ctx, cell, pushed, true),
             Err(msg) => Err(TellError::Closed(msg)),
+        }
+    }
+
+    /// Schedules a session that a message has made ready.
+    #[inline]
+    pub(super) fn after(self: &Arc<Self>, sent: Sent<S>) {
+        if let Some((then, cell)) = sent.ready {
+            self.rouse(then, cell);
         }
     }
 
@@ -40,25 +68,40 @@ impl<S: Session> Core<S> {
     #[inline]
     fn offer(self: &Arc<Self>, id: &S::Id, msg: S::Msg) -> Result<Offered<S>, S::Msg> {
         let hash = self.directory.hash(id);
-        if let Some(cell) = self.directory.find(id, hash) {
-            let pushed = self.push(&cell, msg);
-            return Ok((cell, pushed));
+        let rank = self.rank(&msg);
+        let entries = self.directory.entries(hash);
+        if let Some(cell) = entries.find(id, hash) {
+            return Ok(match self.push_ranked(cell, msg, rank) {
+                Pushed::Taken(then, None) => Offered::Sent(Sent::to(then, cell)),
+                pushed => Offered::Else(cell.clone(), pushed),
+            });
         }
+        drop(entries);
+        self.offer_new(id, hash, msg, rank)
+    }
+
+    fn offer_new(
+        self: &Arc<Self>,
+        id: &S::Id,
+        hash: u64,
+        msg: S::Msg,
+        rank: Option<i64>,
+    ) -> Result<Offered<S>, S::Msg> {
         let own = self.shards.is_empty();
         let new = Arc::new(Cell::new(id.clone(), hash, own));
-        let Pushed::Taken(_, None) = self.push(&new, msg) else {
+        let Pushed::Taken(_, None) = self.push_ranked(&new, msg, rank) else {
             unreachable!("a new mailbox has room for one")
         };
         let there = self.directory.find_or_insert(new.clone());
         if let Some((cell, true)) = there {
             let then = if own { Then::Call } else { Then::Schedule };
-            return Ok((cell, Pushed::Taken(then, None)));
+            return Ok(Offered::Sent(Sent::new(then, cell)));
         }
         // Somebody was faster, or it is over. Nobody else has seen the new one.
         let msg = new.with(|mail, _| mail.queue.remove(0)).expect("it was put there above");
         let Some((cell, _)) = there else { return Err(msg) };
-        let pushed = self.push(&cell, msg);
-        Ok((cell, pushed))
+        let pushed = self.push_ranked(&cell, msg, rank);
+        Ok(Offered::Else(cell, pushed))
     }
 
     /// Sends to the session in this cell; `anew` if another one may take its place when it has ended.
@@ -66,18 +109,18 @@ impl<S: Session> Core<S> {
     pub(super) fn send(
         self: &Arc<Self>,
         ctx: Option<&Context>,
-        cell: Arc<Cell<S>>,
+        cell: &Arc<Cell<S>>,
         msg: S::Msg,
         anew: bool,
     ) -> Result<Sent<S>, TellError<S::Msg>> {
-        match self.push(&cell, msg) {
-            Pushed::Taken(then, None) => Ok((cell, then)),
-            pushed => self.send_slow(ctx, cell, pushed, anew),
+        match self.push(cell, msg) {
+            Pushed::Taken(then, None) => Ok(Sent::to(then, cell)),
+            pushed => self.send_slow(ctx, cell.clone(), pushed, anew),
         }
     }
 
     #[cold]
-    fn send_slow(
+    pub(super) fn send_slow(
         self: &Arc<Self>,
         ctx: Option<&Context>,
         mut cell: Arc<Cell<S>>,
@@ -90,7 +133,7 @@ impl<S: Session> Core<S> {
                     if let Some(victim) = victim {
                         self.config.hooks.dead(&cell.id, Some(victim), Died::Overflow);
                     }
-                    return Ok((cell, then));
+                    return Ok(Sent::new(then, cell));
                 }
                 Pushed::Full(msg) => match (ctx, &self.config.overflow) {
                     (Some(ctx), Overflow::Block) => {
@@ -106,7 +149,10 @@ impl<S: Session> Core<S> {
             // Whoever meets a session that is gone takes it out of the directory.
             self.directory.retire(&cell);
             let msg = checked(ctx, msg)?;
-            (cell, pushed) = self.offer(&cell.id, msg).map_err(TellError::Closed)?;
+            match self.offer(&cell.id, msg).map_err(TellError::Closed)? {
+                Offered::Sent(sent) => return Ok(sent),
+                Offered::Else(next, what) => (cell, pushed) = (next, what),
+            }
         }
     }
 
@@ -136,14 +182,14 @@ impl<S: Session> Core<S> {
         send: impl FnOnce(S::Msg) -> Result<Sent<S>, TellError<S::Msg>>,
     ) -> Result<T, AskError<S::Msg>> {
         let (reply, mut answer) = channel::oneshot();
-        let (cell, then) = send(make(reply))?;
-        if self.config.caller_runs && then == Then::Schedule {
-            worker::as_guest(self, || self.turn(&cell, &mut VecDeque::new()));
-        } else {
-            self.then(then, &cell);
+        let Sent { by: asked, ready } = send(make(reply))?;
+        match ready {
+            Some((Then::Schedule, cell)) if self.config.caller_runs => {
+                worker::as_guest(self, || self.turn(&cell, &mut VecDeque::new()));
+            }
+            Some((then, cell)) => self.rouse(then, cell),
+            None => {}
         }
-        let asked = key(&*cell);
-        drop(cell);
         answer.spin();
         match answer.try_recv() {
             Ok(value) => return Ok(value),

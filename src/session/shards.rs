@@ -14,7 +14,7 @@ use super::core::Core;
 use super::model::Session;
 use super::worker;
 use crate::context::Op;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, planted, spin};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, planted, spin};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,10 +27,6 @@ pub(super) struct Shard<S: Session> {
     local: Mutex<Local<S>>,
     /// A hint for spinning and for thieves: the length of the inbox. Written under its lock.
     waiting: AtomicUsize,
-    /// Turns ended. A hint: what does not move for a while is stuck.
-    turns: AtomicU64,
-    /// Messages handled; a count for people.
-    handled: AtomicU64,
 }
 
 /// What the lock of an inbox guards.
@@ -51,10 +47,19 @@ struct Local<S: Session> {
     /// Who has its turn now, on whichever thread that began it here; kept only if somebody wants to
     /// know who hangs.
     at_work: Vec<Arc<Cell<S>>>,
+    /// Turns ended: what does not move for a while is stuck. Here, since whoever ends one looks here for
+    /// the next.
+    turns: u64,
+    /// Messages handled; a count for people.
+    handled: u64,
 }
 
 /// Sessions that wait behind one that is at work are a reason to wake another shard.
 const BACKLOG: usize = 4;
+
+/// So many sessions are looked at together, before their turns: waiting for memory one by one takes
+/// longer than most turns.
+const AHEAD: u64 = 16;
 
 impl<S: Session> Shard<S> {
     pub(super) fn new() -> Self {
@@ -66,22 +71,18 @@ impl<S: Session> Shard<S> {
                 nudged: false,
                 over: false,
             }),
-            local: Mutex::new(Local { ready: VecDeque::new(), at_work: Vec::new() }),
+            local: Mutex::new(Local {
+                ready: VecDeque::new(),
+                at_work: Vec::new(),
+                turns: 0,
+                handled: 0,
+            }),
             waiting: AtomicUsize::new(0),
-            turns: AtomicU64::new(0),
-            handled: AtomicU64::new(0),
         }
     }
 
-    /// A turn has ended. Hints: nothing is decided by them alone.
-    #[inline]
-    fn count(&self, handled: u64) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        self.handled.fetch_add(handled, Ordering::Relaxed);
-    }
-
     pub(super) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+        self.local.lock().turns
     }
 
     pub(super) fn load(&self) -> Load {
@@ -89,35 +90,40 @@ impl<S: Session> Shard<S> {
             let inbox = self.inbox.lock();
             (inbox.ready.len(), inbox.parked.is_some())
         };
+        let local = self.local.lock();
         Load {
-            ready: ready + self.local.lock().ready.len(),
-            turns: self.turns(),
-            handled: self.handled.load(Ordering::Relaxed),
+            ready: ready + local.ready.len(),
+            turns: local.turns,
+            handled: local.handled,
             is_parked,
         }
     }
 
     /// The next session, and whether the watch has something to look at: others wait behind it, or it
-    /// may hang.
-    fn next(&self, keep: bool) -> Option<(Arc<Cell<S>>, bool)> {
+    /// may hang. Counts the turn before, if one has ended.
+    fn next(&self, ended: Option<Ended>, keep: bool) -> Option<(Arc<Cell<S>>, bool)> {
         let mut local = self.local.lock();
+        if let Some(Ended { handled }) = ended {
+            local.turns += 1;
+            local.handled += handled;
+        }
         let cell = local.ready.pop_front()?;
+        if local.turns.is_multiple_of(AHEAD) {
+            local.ready.iter().take(AHEAD as usize).for_each(|cell| cell.warm());
+        }
         if keep {
             local.at_work.push(cell.clone());
         }
         Some((cell, keep || !local.ready.is_empty()))
     }
 
-    /// The turn of a session that came from [`next`](Self::next) has ended.
-    pub(super) fn ended(&self, cell: &Arc<Cell<S>>, handled: u64, keep: bool) {
-        self.count(handled);
-        if keep {
-            let mut local = self.local.lock();
-            let place = local.at_work.iter().position(|there| Arc::ptr_eq(there, cell));
-            let there = place.map(|i| local.at_work.swap_remove(i));
-            drop(local);
-            drop(there);
-        }
+    /// A session that came from [`next`](Self::next) is at work no more.
+    pub(super) fn forget(&self, cell: &Arc<Cell<S>>) {
+        let mut local = self.local.lock();
+        let place = local.at_work.iter().position(|there| Arc::ptr_eq(there, cell));
+        let there = place.map(|i| local.at_work.swap_remove(i));
+        drop(local);
+        drop(there);
     }
 
     pub(super) fn at_work(&self) -> Vec<Arc<Cell<S>>> {
@@ -137,6 +143,11 @@ impl<S: Session> Shard<S> {
         self.waiting.store(inbox.ready.len(), Ordering::Relaxed);
         loot
     }
+}
+
+/// A turn that has ended, and is not counted yet.
+pub(super) struct Ended {
+    pub(super) handled: u64,
 }
 
 /// One shard at a moment.
@@ -197,6 +208,20 @@ impl<S: Session> Core<S> {
         self.watch();
     }
 
+    /// The same for some at once.
+    pub(super) fn enqueue_all(self: &Arc<Self>, shard: usize, cells: &mut Vec<Arc<Cell<S>>>) {
+        let last = cells.pop();
+        {
+            let place = &self.shards[shard];
+            let mut inbox = place.inbox.lock();
+            if !inbox.over {
+                inbox.ready.extend(cells.drain(..));
+            }
+        }
+        // The last one does what is to be done for all; and those that came too late end one by one.
+        cells.drain(..).chain(last).for_each(|cell| self.enqueue(shard, cell));
+    }
+
     /// Wakes a shard that has nothing to do, to help one that has too much.
     #[cold]
     fn nudge_one(&self) {
@@ -219,12 +244,13 @@ impl<S: Session> Core<S> {
         self: &Arc<Self>,
         shard: usize,
         ticket: u64,
+        mut ended: Option<Ended>,
         spare: &mut VecDeque<Arc<Cell<S>>>,
     ) -> Option<Arc<Cell<S>>> {
         let place = &self.shards[shard];
         let keep = self.config.hung_after.is_some();
         loop {
-            if let Some((cell, watch)) = place.next(keep) {
+            if let Some((cell, watch)) = place.next(ended.take(), keep) {
                 if watch {
                     self.watch();
                 }

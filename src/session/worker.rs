@@ -3,6 +3,7 @@
 use super::cell::{Cell, Phase};
 use super::core::Core;
 use super::model::Session;
+use super::shards::Ended;
 use crate::context::Op;
 use crate::observe::{self, TaskKind};
 use crate::panics;
@@ -38,10 +39,12 @@ impl<S: Session> Core<S> {
             observe::begin(self.ctx.registry(), TaskKind::Worker, Some(name), self.at, None);
         let ticket = self.draw(shard);
         let (mut spare, mut hand) = (VecDeque::new(), VecDeque::new());
-        let mut turns = 0_u32;
-        while let Some(cell) = self.next(shard, ticket, &mut spare) {
-            let handled = self.turn(&cell, &mut hand);
-            self.shards[shard].ended(&cell, handled, self.config.hung_after.is_some());
+        let (mut turns, mut ended) = (0_u32, None);
+        while let Some(cell) = self.next(shard, ticket, ended.take(), &mut spare) {
+            ended = Some(Ended { handled: self.turn(&cell, &mut hand) });
+            if self.config.hung_after.is_some() {
+                self.shards[shard].forget(&cell);
+            }
             drop(cell);
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(LOOK) {

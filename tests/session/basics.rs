@@ -2,7 +2,7 @@
 
 use crate::{Cmd, Counter, Notes, Oops, both, next, noted, patience, root, run, until};
 use ironsys::Stop;
-use ironsys::channel;
+use ironsys::channel::{self, Overflow};
 use ironsys::session::{AskError, Failure, Manager, Reason, StartError, TellError};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -26,6 +26,57 @@ fn what_is_told_is_handled_in_order() {
             assert!(order.iter().filter(|n| *n % 3 == rest).is_sorted());
         }
         assert_eq!(order.len(), 1000);
+    });
+}
+
+#[test]
+fn what_is_told_at_once_is_handled_in_order() {
+    both(|builder| {
+        let (ctx, _cancel) = root();
+        // Mailboxes are too small: the call waits for room, again and again.
+        let manager = builder.mailbox(4).build().unwrap();
+        let (seen, order) = mpsc::channel();
+        let batch = (0..1000_u64).map(|n| {
+            let seen = seen.clone();
+            (n % 3, run(move |_, _| seen.send(n).unwrap()))
+        });
+        manager.tell_all(&ctx, batch.collect()).unwrap();
+        manager.tell_all(&ctx, Vec::new()).unwrap();
+        let closed = manager.close(&ctx);
+        assert_eq!((closed.ledger.accepted, closed.ledger.done), (1000, 1000));
+        drop(seen);
+        let order: Vec<u64> = order.iter().collect();
+        for rest in 0..3 {
+            assert!(order.iter().filter(|n| *n % 3 == rest).is_sorted());
+        }
+        assert_eq!(order.len(), 1000);
+    });
+}
+
+#[test]
+fn what_is_not_told_comes_back() {
+    both(|builder| {
+        let (ctx, cancel) = root();
+        let manager = builder.mailbox(1).overflow(Overflow::Reject).build().unwrap();
+        let (begun, has_begun) = channel::bounded(1);
+        let (go, may_go) = channel::bounded(1);
+        manager.tell(&ctx, &1, Cmd::Block(begun, may_go)).unwrap();
+        has_begun.recv(&ctx).unwrap();
+        let batch = || [1, 2, 1, 3].map(|id| (id, Cmd::Add(id))).into();
+        let untold = manager.tell_all(&ctx, batch()).unwrap_err();
+        assert!(untold.error.is_full() && untold.to_string().contains("session 1: "));
+        assert!(matches!((untold.id, untold.error.into_inner()), (1, Cmd::Add(1))));
+        assert!(matches!(untold.rest[..], [(3, Cmd::Add(3))]));
+        go.send(&ctx, ()).unwrap();
+        cancel.cancel();
+        let untold = manager.tell_all(&ctx, batch()).unwrap_err();
+        assert!(untold.error.stop().is_some());
+        assert_eq!((untold.id, untold.rest.len()), (1, 3));
+        let (ctx, _cancel) = root();
+        let sessions = manager.sessions();
+        let ledger = manager.close(&ctx).ledger;
+        assert_eq!((ledger.accepted, ledger.done), (3, 3));
+        assert!(sessions.tell_all(&ctx, batch()).unwrap_err().error.is_closed());
     });
 }
 

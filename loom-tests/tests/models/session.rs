@@ -351,6 +351,38 @@ fn tell_vs_room() {
     });
 }
 
+/// A batch waits for room half-way: what it has made ready before is not left lying, and its order holds.
+#[test]
+fn batch_vs_room() {
+    model("session::batch_vs_room", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = one().mailbox(1).turn(1).build().expect("fine numbers");
+        manager.get_or_start(&ctx, &1).expect("it starts");
+        let batch = vec![(1, Cmd::Add(1)), (1, Cmd::Add(2)), (2, Cmd::Add(4))];
+        manager.tell_all(&ctx, batch).expect("there will be room");
+        assert_eq!(manager.close(&ctx).ledger.done, 3);
+    });
+}
+
+/// A batch races with a passivation: each message finds the session, or its successor.
+#[test]
+fn batch_vs_passivate() {
+    model("session::batch_vs_passivate", || {
+        let (ctx, _cancel) = Context::root();
+        let manager = one().store(MemoryStore::new()).build().expect("fine numbers");
+        manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
+        let passivator = spawn({
+            let sessions = manager.sessions();
+            move || drop(sessions.passivate(&1))
+        });
+        let batch = vec![(1, Cmd::Add(2)), (1, Cmd::Add(4))];
+        manager.tell_all(&ctx, batch).expect("it comes back");
+        join(passivator);
+        assert_eq!(manager.ask(&ctx, &1, Cmd::Get).expect("it answers"), 7);
+        drop(manager);
+    });
+}
+
 /// A sender waits for room, and is cancelled: its message was taken, or comes back.
 #[test]
 fn tell_vs_deadline() {
