@@ -333,8 +333,9 @@ impl Group {
     fn again(&mut self, child: usize, mut why: String) -> bool {
         let mut first = child;
         loop {
-            let quiet = self.recent.is_empty();
-            if !self.recent.allow(self.intensity, self.ctx.clock().now()) {
+            let now = self.ctx.clock().now();
+            let quiet = self.recent.is_quiet(self.intensity, now);
+            if !self.recent.allow(self.intensity, now) {
                 let name = &self.places[first].spec.name;
                 self.stopped.gave_up = Some(format!("{name}: {why}"));
                 return false;

@@ -6,6 +6,7 @@
 mod basics;
 mod inside;
 mod keeping;
+mod promises;
 mod rude;
 mod shards;
 mod supervision;
