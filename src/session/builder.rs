@@ -101,9 +101,9 @@ impl<S: Session> Builder<S> {
     }
 
     /// Sets after which time without a message a session is asked to leave memory. The default is
-    /// never.
+    /// never, as is `Duration::MAX`. A session that stays is asked again, so the time must not be 0.
     pub fn idle_after(mut self, time: Duration) -> Self {
-        self.config.idle_after = Some(time);
+        self.config.idle_after = (time != Duration::MAX).then_some(time);
         self
     }
 
@@ -218,8 +218,8 @@ impl<S: Session> Builder<S> {
     /// # Errors
     /// `name`: it holds a zero byte. `sharded`: 0, or more than 1,024. `observe_turns`: more than 1,024.
     /// `mailbox`, `turn`,
-    /// `poison_after`, `live_limit`, `stuck_after`, `hung_after`: 0. `max_threads`: fewer than shards, or the system
-    /// has no thread left to give; those that were started are joined.
+    /// `poison_after`, `idle_after`, `live_limit`, `stuck_after`, `hung_after`: 0. `max_threads`: fewer
+    /// than shards, or the system has no thread left to give; those that were started are joined.
     #[track_caller]
     pub fn build(self) -> Result<Manager<S>, BuildError> {
         let Builder { name, mut config, parent } = self;
@@ -242,6 +242,7 @@ impl<S: Session> Builder<S> {
             ("mailbox", config.mailbox == 0),
             ("turn", config.turn == 0),
             ("poison_after", config.poison_after == 0),
+            ("idle_after", config.idle_after == Some(Duration::ZERO)),
             ("live_limit", config.live_limit == Some(0)),
             ("stuck_after", config.stuck_after == Some(Duration::ZERO)),
             ("hung_after", config.hung_after == Some(Duration::ZERO)),

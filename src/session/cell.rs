@@ -7,7 +7,7 @@
 //! | `Idle` | nobody; the mailbox is empty | a message or an order makes it `Ready` |
 //! | `Ready` | exactly one run queue, or its own thread | a thread takes it: `Running` |
 //! | `Running` | one thread, with the state | the end of the turn |
-//! | `Resting` | nobody; it waits out a backoff | an alarm or an order makes it `Ready` |
+//! | `Resting` | nobody; it waits out a backoff | an alarm or an order to end makes it `Ready` |
 //! | `Gone` | nobody, for good | nothing; messages are refused |
 //!
 //! Invariants, whenever the lock is free:
@@ -391,7 +391,9 @@ impl<S: Session> Mail<S> {
         if let Some(more) = &mut self.more {
             more.senders.notify_all(wakes); // They are refused now.
         }
-        if self.phase == Phase::Resting { self.ready() } else { self.rouse() }
+        // Leaving memory can wait until the rest is over.
+        let ends = order >= Order::Drain && self.phase == Phase::Resting;
+        if ends { self.ready() } else { self.rouse() }
     }
 
     /// Whether its turn began `limit` ago or earlier, which it says once for a turn; and whether it has

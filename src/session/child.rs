@@ -79,7 +79,8 @@ impl Child {
         Child::new(name.clone(), OfTask { name, run })
     }
 
-    /// Makes a child of a whole supervisor, built anew at each start. That it gives up is its failure.
+    /// Makes a child of a whole supervisor, built anew at each start. That it gives up is its failure; if
+    /// `build` panics it does not start.
     pub fn supervisor(
         name: impl Into<String>,
         build: impl Fn() -> supervisor::Builder + Send + 'static,
@@ -171,9 +172,20 @@ impl Start for OfTask {
             ended.tell(failure);
             let _ = over.send(());
         };
-        let thread = thread::spawn(&self.name, work).map_err(|e| e.to_string())?;
+        let thread = self::thread(&self.name, work)?;
         Ok(Box::new(RunningTask { cancel, thread, done }))
     }
+}
+
+/// Starts a thread, if its name can be one.
+pub(super) fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, String> {
+    if name.contains('\0') {
+        return Err("its name holds a zero byte".into());
+    }
+    thread::spawn(name, work).map_err(|e| e.to_string())
 }
 
 impl Running for RunningTask {
@@ -193,7 +205,12 @@ struct OfSupervisor<F> {
 
 impl<F: Fn() -> supervisor::Builder + Send> Start for OfSupervisor<F> {
     fn start(&mut self, ctx: &Context, ended: Ended) -> Result<Box<dyn Running>, String> {
-        let below = (self.build)().on_end(move |failure| ended.tell(failure.map(str::to_owned)));
+        let below = catch_unwind(|| (self.build)()).map_err(|payload| {
+            let text = format!("panicked: {}", panics::message(&*payload));
+            panics::discard(payload);
+            text
+        })?;
+        let below = below.before_end(move |failure| ended.tell(failure.map(str::to_owned)));
         let supervisor = below.start(ctx).map_err(|e| e.to_string())?;
         Ok(Box::new(supervisor))
     }

@@ -164,10 +164,18 @@ impl<S: Session> Core<S> {
         }
     }
 
-    /// A session cannot have the thread it needs: it ends, by this one.
+    /// A session cannot have the thread it needs: it stays on its shard, or ends, by this one.
     fn no_thread(self: &Arc<Self>, cell: &Arc<Cell<S>>, e: &io::Error) {
         let text = format!("no thread for session {:?}: {e}", cell.id);
-        log::error!("ironsys: {text}");
+        if !self.shards.is_empty() {
+            log::warn!("ironsys: {text}; it stays on its shard");
+            // loom: unreached: a model always has a thread to give.
+            cell.with(|mail, _| {
+                mail.own = false;
+                mail.more().has_thread = false;
+            });
+            return self.then(Then::Schedule, cell);
+        }
         let ready = cell.with(|mail, _| {
             // loom: unreached: a model always has a thread to give.
             (mail.phase == Phase::Ready).then(|| {
@@ -177,6 +185,7 @@ impl<S: Session> Core<S> {
         });
         if let Some(live) = ready {
             let failure = super::model::Failure::Store(text);
+            self.config.hooks.failed(&cell.id, &failure, None);
             let reason = Reason::Failed(Arc::new(failure));
             worker::as_guest(self, || self.finish(cell, live, Some(reason)));
         }

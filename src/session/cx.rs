@@ -73,7 +73,8 @@ impl<'a, S: Session> Cx<'a, S> {
     }
 
     /// Ends this session after the present message. What waits in its mailbox is undelivered. To the
-    /// supervisor it is a normal end.
+    /// supervisor it is a normal end. In `start` or `restore` it is an order to end, as from outside: the
+    /// session handles what it has been told, and is not started again.
     pub fn stop(&mut self) {
         self.wants.finish = true;
     }
@@ -90,7 +91,9 @@ impl<'a, S: Session> Cx<'a, S> {
         f()
     }
 
-    /// Gives this session a thread of its own, from the end of this message on.
+    /// Gives this session a thread of its own, from the end of this message on, until it leaves memory
+    /// or ends. If there is no thread to be had
+    /// ([`max_threads`](super::Builder::max_threads)) it stays on its shard, and the log says so.
     pub fn dedicate(&mut self) {
         self.wants.own = true;
     }

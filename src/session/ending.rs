@@ -38,11 +38,9 @@ impl<S: Session> Core<S> {
             Ok(Idle::Stay) => false,
             Err(payload) => {
                 let crash = self.panicked(cell, payload);
-                self.config.hooks.failed(&cell.id, &crash.failure, crash.panicked);
-                let reason = Reason::Failed(Arc::new(crash.failure));
                 panics::discard(live);
                 self.idlers.went();
-                return self.finish(cell, None, Some(reason));
+                return self.crashed(cell, &mut VecDeque::new(), 0, None, crash);
             }
         };
         let now = self.nanos();
@@ -118,21 +116,13 @@ impl<S: Session> Core<S> {
         live: Option<Box<Live<S>>>,
         reason: Option<Reason<S::Error>>,
     ) {
-        let now = self.ctx.clock().now();
-        let (reason, restart) = cell.with(|mail, _| {
-            let restart = matches!(reason, Some(Reason::Finished))
-                && mail.order < Order::Drain
-                && self.config.restart.applies(false)
-                && mail.more().history.recent.allow(self.config.intensity, now);
-            let ordered = mail.reason.clone();
-            let reason = match (reason, ordered) {
-                (Some(failed @ Reason::Failed(_)), _) => failed,
-                (_, Some(ordered)) => ordered,
-                (Some(own), None) => own,
-                (None, None) => Reason::Asked,
-            };
-            (reason, restart)
-        });
+        let finished = matches!(reason, Some(Reason::Finished));
+        let reason = match (reason, cell.with(|mail, _| mail.reason.clone())) {
+            (Some(failed @ Reason::Failed(_)), _) => failed,
+            (_, Some(ordered)) => ordered,
+            (Some(own), None) => own,
+            (None, None) => Reason::Asked,
+        };
         if let Some(mut live) = live {
             let mut wants = Wants::default();
             let stopped = catch_unwind(|| {
@@ -147,12 +137,10 @@ impl<S: Session> Core<S> {
             panics::discard(live);
             self.idlers.went();
         }
-        if restart {
-            let then = cell.with(|mail, _| {
-                mail.more().history.restarts += 1;
-                mail.ready()
-            });
-            return self.then(then, cell);
+        let now = self.ctx.clock().now();
+        let again = cell.with(|mail, _| finished.then(|| self.restart(mail, false, now)).flatten());
+        if let Some(again) = again {
+            return self.again(cell, again);
         }
         self.bury(cell, &reason);
     }

@@ -57,6 +57,9 @@ impl<S: Session> Manager<S> {
     /// # Cancellation
     /// When `ctx` stops, the sessions' context is cancelled and every session ends after the message in
     /// hand; the call still waits for that. What was not handled is handed back.
+    ///
+    /// Called by one of its own sessions it cannot wait: it is as a drop, and not `in_time`; the
+    /// ledger is that of the moment.
     #[track_caller]
     pub fn close(mut self, ctx: &Context) -> Closed {
         let in_time = self.end(Some(ctx));
@@ -67,8 +70,8 @@ impl<S: Session> Manager<S> {
         self.closed = true;
         let core = self.sessions.core.clone();
         core.watch.stop();
-        let mut in_time = true;
         let inside = worker::works_for(&core) != 0;
+        let mut in_time = !inside;
         let cells = core.directory.close();
         if let Some(ctx) = ctx.filter(|_| !inside) {
             for cell in &cells {

@@ -200,7 +200,8 @@ pub enum Failure<E> {
     Error(E),
     /// A method panicked, with this text. [`on_failure`](super::Builder::on_failure) sees the payload.
     Panicked(String),
-    /// Its snapshot could not be read, or the store failed, and the policy is to refuse; with the id.
+    /// Its snapshot could not be read, or the store failed, and the policy is to refuse; or there was no
+    /// thread for it. With the id.
     Store(String),
     /// One message has been worked on for this long and longer. Only ever reported: the session is
     /// still at it.

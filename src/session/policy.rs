@@ -61,9 +61,7 @@ pub(super) struct Recent(VecDeque<Instant>);
 impl Recent {
     /// Counts a restart now; `false` if that is one too many.
     pub(super) fn allow(&mut self, intensity: Intensity, now: Instant) -> bool {
-        while self.0.front().is_some_and(|at| now.duration_since(*at) >= intensity.period) {
-            self.0.pop_front();
-        }
+        self.forget(intensity, now);
         if intensity.restarts == 0 {
             return false;
         }
@@ -77,8 +75,16 @@ impl Recent {
         true
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there was none for a whole period.
+    pub(super) fn is_quiet(&mut self, intensity: Intensity, now: Instant) -> bool {
+        self.forget(intensity, now);
         self.0.is_empty()
+    }
+
+    fn forget(&mut self, intensity: Intensity, now: Instant) {
+        while self.0.front().is_some_and(|at| now.duration_since(*at) >= intensity.period) {
+            self.0.pop_front();
+        }
     }
 }
 
@@ -101,7 +107,7 @@ impl History {
         backoff: &Backoff,
         now: Instant,
     ) -> Option<Duration> {
-        if self.recent.is_empty() {
+        if self.recent.is_quiet(intensity, now) {
             self.delays = None; // It has been well for long enough.
         }
         if !self.recent.allow(intensity, now) {

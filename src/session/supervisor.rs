@@ -5,10 +5,10 @@
 //! have, it first stops what the strategy says, and only then starts anything: there are never two
 //! copies of a child. When that happens too often it stops all and ends itself.
 
-use super::child::{Child, Ended, Event, Running};
+use super::child::{self, Child, Ended, Event, Running};
 use super::policy::{Intensity, Recent};
 use crate::channel::{self, Answer, Receiver, Reply, Sender};
-use crate::context::{Canceller, Context, Stop};
+use crate::context::{Canceller, Context, OnStop, Stop};
 use crate::schedule::{Backoff, Delays};
 use crate::sync::thread;
 use std::fmt;
@@ -42,7 +42,8 @@ type OnEnd = Box<dyn FnOnce(Option<&str>) + Send>;
 
 /// Keeps children running: see [`Strategy`], [`Child`] and [`Restart`](super::Restart).
 ///
-/// Dropping it stops the children, in reverse order, and waits for them.
+/// Dropping it stops the children, in reverse order, and waits for them: so a child that drops its
+/// supervisor, or stops it, waits for itself.
 ///
 /// ```
 /// use ironsys::Context;
@@ -67,8 +68,10 @@ pub struct Supervisor {
     cancel: Canceller,
     thread: Option<thread::JoinHandle<()>>,
     end: Answer<Stopped>,
-    /// Under which the children are stopped.
-    limit: Sender<Context>,
+    /// How it ended, once that was asked for.
+    ended: Option<Stopped>,
+    /// Cancels children that are being stopped.
+    cut: Canceller,
 }
 
 /// How a supervisor ended.
@@ -132,18 +135,42 @@ impl Builder {
         self
     }
 
-    /// Starts the children in order, on the calling thread, and then the supervisor's own.
+    /// Calls `f` as well, before what [`on_end`](Self::on_end) was given.
+    pub(super) fn before_end(mut self, f: impl FnOnce(Option<&str>) + Send + 'static) -> Self {
+        let then = self.on_end.take();
+        self.on_end(move |failure| {
+            f(failure);
+            if let Some(then) = then {
+                then(failure);
+            }
+        })
+    }
+
+    /// Starts the supervisor's thread, and the children in order, on the calling thread.
     ///
     /// # Cancellation
     /// Of the start: what has been started is stopped again.
     ///
     /// # Errors
-    /// A child did not start. It is not tried again.
+    /// A child did not start. It is not tried again. Under the supervisor's own name: it holds a zero
+    /// byte, or there is no thread for it; then no child was started.
     pub fn start(self, ctx: &Context) -> Result<Supervisor, ChildError> {
-        let (life, cancel) = ctx.shielded(Duration::MAX).with_cancel();
+        let (stopping, cut) = ctx.shielded(Duration::MAX).with_cancel();
+        let (life, cancel) = stopping.with_cancel();
         let (tell, events) = channel::bounded(usize::MAX); // One event for each start of a child.
-        let (limit, limits) = channel::bounded(1);
         let (over, end) = channel::oneshot();
+        // The thread first: children are not left behind for want of one.
+        let (hand, mut handed) = channel::oneshot::<Group>();
+        let (on_end, start) = (self.on_end, ctx.shielded(Duration::MAX));
+        let work = move || {
+            if let Ok(group) = handed.recv(&start) {
+                group.live(&events, over, on_end);
+            }
+        };
+        let thread = match child::thread(&self.name, work) {
+            Ok(thread) => thread,
+            Err(problem) => return Err(ChildError { child: self.name, problem }),
+        };
         let places = self.children.into_iter().map(Place::new).collect();
         let mut group = Group {
             strategy: self.strategy,
@@ -153,20 +180,20 @@ impl Builder {
             recent: Recent::default(),
             places,
             tell,
+            stopping,
             ctx: life,
             stopped: Stopped { in_time: true, restarts: 0, gave_up: None },
         };
         if let Err((child, problem)) = group.start_from(0, ctx) {
-            group.stop_from(0, ctx);
+            let _cut = cut_with(&cut, ctx);
+            group.stop_from(0);
             let child = group.places[child].spec.name.to_string();
+            drop(hand);
+            let _ = thread.join(); // It has nothing to do.
             return Err(ChildError { child, problem });
         }
-        let on_end = self.on_end;
-        let life = move || group.live(&events, &limits, over, on_end);
-        match thread::spawn(&self.name, life) {
-            Ok(thread) => Ok(Supervisor { cancel, thread: Some(thread), end, limit }),
-            Err(e) => Err(ChildError { child: self.name, problem: e.to_string() }),
-        }
+        let _ = hand.send(group); // It is waited for.
+        Ok(Supervisor { cancel, thread: Some(thread), end, ended: None, cut })
     }
 }
 
@@ -188,7 +215,7 @@ impl Supervisor {
     /// # Cancellation
     /// When `ctx` stops, every child that is left is cancelled at once; the call still waits for them.
     pub fn stop(mut self, ctx: &Context) -> Stopped {
-        let _ = self.limit.try_send(ctx.clone());
+        let _cut = cut_with(&self.cut, ctx);
         self.cancel.cancel_with("the supervisor was stopped");
         self.join()
     }
@@ -201,26 +228,37 @@ impl Supervisor {
     /// # Errors
     /// Why the context stopped.
     pub fn wait_ended(&mut self, ctx: &Context) -> Result<Stopped, Stop> {
-        match self.end.recv(ctx) {
-            Ok(stopped) => Ok(stopped),
-            Err(channel::AnswerError::Stopped(stop)) => Err(stop),
-            Err(channel::AnswerError::Dropped) => Ok(Stopped::unknown()),
+        if self.ended.is_none() {
+            match self.end.recv(ctx) {
+                Ok(stopped) => self.ended = Some(stopped),
+                Err(channel::AnswerError::Stopped(stop)) => return Err(stop),
+                Err(channel::AnswerError::Dropped) => {}
+            }
         }
+        Ok(self.outcome())
+    }
+
+    fn outcome(&mut self) -> Stopped {
+        let ended = self.ended.take().or_else(|| self.end.try_recv().ok());
+        // Only a thread that panicked leaves nothing.
+        let unknown = Stopped { in_time: false, restarts: 0, gave_up: None };
+        self.ended.insert(ended.unwrap_or(unknown)).clone()
     }
 
     fn join(&mut self) -> Stopped {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // It does not unwind.
         }
-        self.end.try_recv().unwrap_or_else(|_| Stopped::unknown())
+        self.outcome()
     }
 }
 
-impl Stopped {
-    /// When an earlier call has returned how it ended.
-    fn unknown() -> Stopped {
-        Stopped { in_time: true, restarts: 0, gave_up: None }
-    }
+/// Cancels the children that are being stopped when `ctx` stops.
+fn cut_with(cut: &Canceller, ctx: &Context) -> OnStop {
+    let cut = cut.clone();
+    ctx.on_stop(move |_| {
+        cut.cancel_with("whoever waits for its end has been stopped");
+    })
 }
 
 impl Drop for Supervisor {
@@ -263,6 +301,8 @@ struct Group {
     recent: Recent,
     places: Vec<Place>,
     tell: Sender<Event>,
+    /// Under which children are stopped, until nobody waits for that any longer.
+    stopping: Context,
     ctx: Context,
     stopped: Stopped,
 }
@@ -288,22 +328,17 @@ impl Group {
     }
 
     /// Stops the children from `first` on, in reverse order.
-    fn stop_from(&mut self, first: usize, ctx: &Context) {
+    fn stop_from(&mut self, first: usize) {
         for place in self.places[first..].iter_mut().rev() {
             place.generation += 1; // Its end is no news any more.
             if let Some(running) = place.running.take() {
-                self.stopped.in_time &= running.stop(&ctx.with_timeout(place.spec.stop_within));
+                self.stopped.in_time &=
+                    running.stop(&self.stopping.with_timeout(place.spec.stop_within));
             }
         }
     }
 
-    fn live(
-        mut self,
-        events: &Receiver<Event>,
-        limits: &Receiver<Context>,
-        over: Reply<Stopped>,
-        on_end: Option<OnEnd>,
-    ) {
+    fn live(mut self, events: &Receiver<Event>, over: Reply<Stopped>, on_end: Option<OnEnd>) {
         while self.places.iter().any(|place| place.running.is_some()) {
             let Ok(event) = events.recv(&self.ctx) else { break };
             let place = &mut self.places[event.child];
@@ -321,8 +356,7 @@ impl Group {
                 break;
             }
         }
-        let limit = limits.try_recv().unwrap_or_else(|_| self.ctx.shielded(Duration::MAX));
-        self.stop_from(0, &limit);
+        self.stop_from(0);
         if let Some(on_end) = on_end {
             super::config::guard(|| on_end(self.stopped.gave_up.as_deref()));
         }
@@ -331,27 +365,24 @@ impl Group {
 
     /// Starts a child again, and those that go with it; `false`: it gives up, or is stopped.
     fn again(&mut self, child: usize, mut why: String) -> bool {
-        let mut first = child;
+        let (mut first, mut blamed) = (child, child);
         loop {
-            let quiet = self.recent.is_empty();
-            if !self.recent.allow(self.intensity, self.ctx.clock().now()) {
-                let name = &self.places[first].spec.name;
-                self.stopped.gave_up = Some(format!("{name}: {why}"));
-                return false;
+            let now = self.ctx.clock().now();
+            let quiet = self.recent.is_quiet(self.intensity, now);
+            if !self.recent.allow(self.intensity, now) {
+                return self.give_up(blamed, &why);
             }
             if quiet {
                 self.delays = self.backoff.delays();
             }
             let Some(delay) = self.delays.next() else {
-                self.stopped.gave_up = Some(format!("{}: {why}", self.places[first].spec.name));
-                return false;
+                return self.give_up(blamed, &why);
             };
             self.stopped.restarts += 1;
-            let stopping = self.ctx.shielded(Duration::MAX);
             match self.strategy {
                 Strategy::OneForOne => {}
-                Strategy::OneForAll => self.stop_from(0, &stopping),
-                Strategy::RestForOne => self.stop_from(first, &stopping),
+                Strategy::OneForAll => self.stop_from(0),
+                Strategy::RestForOne => self.stop_from(first),
             }
             if !delay.is_zero() && self.ctx.sleep(delay).is_err() {
                 return false;
@@ -366,8 +397,15 @@ impl Group {
                 Ok(()) => return true,
                 Err(_) if self.ctx.is_stopped() => return false,
                 // A restart that fails counts as one more.
-                Err((next, problem)) => (first, why) = (next.min(first), problem),
+                Err((next, problem)) => {
+                    (first, blamed, why) = (next.min(first), next, problem);
+                }
             }
         }
+    }
+
+    fn give_up(&mut self, child: usize, why: &str) -> bool {
+        self.stopped.gave_up = Some(format!("{}: {why}", self.places[child].spec.name));
+        false
     }
 }

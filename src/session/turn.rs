@@ -27,8 +27,8 @@ enum Next<S: Session> {
     Finish(Box<Live<S>>, Option<Reason<S::Error>>),
 }
 
-/// When a session that has crashed starts again.
-enum Again {
+/// When a session that has crashed, or ended itself, starts again.
+pub(super) enum Again {
     Now(Then),
     /// After so long; with the number of its alarm.
     Later(Duration, u64),
@@ -287,7 +287,7 @@ impl<S: Session> Core<S> {
 
     /// The state is gone; the session starts again, now or later, or ends. `message` is `Some` if a
     /// message did it, with the copy to try again if there is one.
-    fn crashed(
+    pub(super) fn crashed(
         self: &Arc<Self>,
         cell: &Arc<Cell<S>>,
         hand: &mut VecDeque<S::Msg>,
@@ -301,21 +301,21 @@ impl<S: Session> Core<S> {
         let (dead, next) = cell.with(|mail, _| {
             mail.put_back(hand, handled);
             let dead = message.map(|copy| mail.suspect(copy, handled, self.config.poison_after));
-            (dead.flatten(), self.after_crash(mail, now))
+            (dead.flatten(), self.restart(mail, true, now))
         });
         if let Some(msg) = dead {
             self.config.hooks.dead(&cell.id, msg, Died::Poison);
         }
         match next {
             None => self.finish(cell, None, Some(Reason::Failed(Arc::new(failure)))),
-            Some(Again::Now(then)) => self.then(then, cell),
-            Some(Again::Later(delay, round)) => self.rest(cell, delay, round),
+            Some(again) => self.again(cell, again),
         }
     }
 
-    fn after_crash(&self, mail: &mut Mail<S>, now: Instant) -> Option<Again> {
+    /// A session has failed, or ended itself: whether and when it starts again.
+    pub(super) fn restart(&self, mail: &mut Mail<S>, failed: bool, now: Instant) -> Option<Again> {
         let config = &self.config;
-        if mail.order >= Order::Drain || !config.restart.applies(true) {
+        if mail.order >= Order::Drain || !config.restart.applies(failed) {
             return None;
         }
         let history = &mut mail.more().history;
@@ -325,6 +325,13 @@ impl<S: Session> Core<S> {
         }
         mail.phase = Phase::Resting;
         Some(Again::Later(delay, mail.more().rest.begin()))
+    }
+
+    pub(super) fn again(self: &Arc<Self>, cell: &Arc<Cell<S>>, again: Again) {
+        match again {
+            Again::Now(then) => self.then(then, cell),
+            Again::Later(delay, round) => self.rest(cell, delay, round),
+        }
     }
 
     /// The session waits out its backoff, and holds no thread meanwhile.

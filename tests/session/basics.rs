@@ -403,6 +403,7 @@ fn a_builder_names_what_is_wrong() {
     assert_eq!(field(new().mailbox(0)), "mailbox");
     assert_eq!(field(new().turn(0)), "turn");
     assert_eq!(field(new().poison_after(0)), "poison_after");
+    assert_eq!(field(new().idle_after(Duration::ZERO)), "idle_after");
     assert_eq!(field(new().live_limit(0)), "live_limit");
     assert_eq!(field(new().stuck_after(Duration::ZERO)), "stuck_after");
     assert_eq!(field(new().hung_after(Duration::ZERO)), "hung_after");

@@ -6,6 +6,8 @@
 mod basics;
 mod inside;
 mod keeping;
+mod overseers;
+mod promises;
 mod rude;
 mod shards;
 mod supervision;
