@@ -74,7 +74,7 @@ impl<S: Stage> Flow<S> {
     ) -> Result<R, FlowError<E>> {
         let at = Location::caller();
         let (run_ctx, cancel) = ctx.with_cancel();
-        let verdict = Arc::new(Verdict::new(cancel, at));
+        let verdict = Arc::new(Verdict::new(ctx.clone(), cancel, at));
         let raise = Raise::new(verdict.clone());
         // With a deadline, the hook's alarm marks the context in time, so that a chain that only
         // computes sees it in one load an item.

@@ -49,9 +49,9 @@ pub enum Failed<E> {
 
 impl<E: Send + 'static> Failed<E> {
     /// Fails the run, if that has not happened elsewhere.
-    pub(super) fn raise(self, at: &At, raise: &Raise<E>) -> Halt {
+    pub(super) fn raise(self, at: &At, cx: &Cx, raise: &Raise<E>) -> Halt {
         match self {
-            Failed::Error(error) => raise.error(at, error),
+            Failed::Error(error) => raise.error(at, cx, error),
             Failed::Halt(halt) => halt,
             Failed::Closed(why) => {
                 let cause = Cause::new(why.into(), std::panic::Location::caller());

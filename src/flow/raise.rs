@@ -1,10 +1,10 @@
 //! How failures leave a run: out of band, the first one first.
 
-use super::cx::At;
+use super::cx::{At, Cx};
 use super::error::{FlowCause, FlowError};
 use super::fault::{Becomes, Fault};
 use super::stage::Halt;
-use crate::context::Canceller;
+use crate::context::{Canceller, Context};
 use crate::panics::{self, Panicked};
 use crate::sync::{Arc, LeakTrack, Mutex, planted};
 use std::any::Any;
@@ -16,6 +16,8 @@ pub(super) struct Verdict<E> {
     /// Guards the outcome.
     state: Mutex<State<E>>,
     cancel: Canceller,
+    /// What the sink was called with.
+    caller: Context,
     /// The call of the sink.
     at: &'static Location<'static>,
     _leak: LeakTrack,
@@ -30,13 +32,17 @@ enum State<E> {
 }
 
 impl<E: Send + 'static> Verdict<E> {
-    pub(super) fn new(cancel: Canceller, at: &'static Location<'static>) -> Self {
-        Verdict { state: Mutex::new(State::Running), cancel, at, _leak: LeakTrack::new() }
+    pub(super) fn new(caller: Context, cancel: Canceller, at: &'static Location<'static>) -> Self {
+        Verdict { state: Mutex::new(State::Running), cancel, caller, at, _leak: LeakTrack::new() }
     }
 
     /// Records a failure if it is the first, then cancels the run: in this order, so that a failure
     /// which is caused by the cancel comes second.
     fn fail(&self, error: FlowError<E>) {
+        if error.error().is_some() && self.caller.is_stopped() {
+            // The caller's own stop is known, whether this comes of it or not.
+            return panics::discard(error);
+        }
         let why = format!("stage `{}` of the flow failed", error.stage());
         if planted("flow_cancels_before_it_records") {
             self.cancel.cancel_with(why.clone());
@@ -130,9 +136,14 @@ impl<E: Send + 'static> Raise<E> {
         self.convert(F::convert)
     }
 
-    /// Fails the run at an item. The caller returns the [`Halt`].
+    /// Fails the run at an item, unless the segment has been stopped: then the error may come of that, and
+    /// why is known elsewhere. The caller returns the [`Halt`].
     #[cold]
-    pub(super) fn error(&self, at: &At, error: E) -> Halt {
+    pub(super) fn error(&self, at: &At, cx: &Cx, error: E) -> Halt {
+        if cx.ctx.is_stopped() {
+            panics::discard(error);
+            return Halt;
+        }
         self.raise(at, Some(at.item), FlowCause::Error(error))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::{PATIENCE, root};
 use ironsys::flow::{Flow, FlowError, Monitor, Never, Par};
-use ironsys::{Context, channel};
-use std::sync::{Condvar, Mutex};
+use ironsys::{Context, Stop, channel};
+use std::sync::{Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 type Plain = Result<(), FlowError<Never>>;
@@ -104,4 +104,53 @@ fn a_batch_ends_in_time_although_items_come_without_a_pause() -> Plain {
     assert_eq!(sizes.iter().sum::<usize>(), 200_000);
     assert!(sizes.len() > 1, "200,000 items in 20 us");
     Ok(())
+}
+
+/// Sends when it is dropped.
+struct Tells(mpsc::Sender<()>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// A source that says that it was stopped, since nobody wants more of it, fails nothing: what it has
+/// given is still on its way.
+#[test]
+fn a_source_that_is_stopped_early_does_not_fail_the_rest() {
+    let (ctx, _cancel) = Context::root();
+    let (tells, gone) = mpsc::channel();
+    let (tells, mut first) = (Tells(tells), true);
+    let source = Flow::generate(move |ctx: &Context| {
+        let _until_the_end = &tells;
+        if !std::mem::take(&mut first) {
+            ctx.sleep(Duration::MAX)?;
+        }
+        Ok::<_, Stop>(Some(1))
+    });
+    let flow = source.buffer(1).take(1).buffer(1).inspect(move |_| {
+        gone.recv_timeout(PATIENCE).expect("the source has ended");
+    });
+    assert_eq!(flow.collect::<Vec<_>>(&ctx).expect("nothing failed"), [1]);
+}
+
+/// A closure that returns the caller's own stop as its error does not hide that the caller stopped it.
+#[test]
+fn a_cancel_is_a_cancel_whoever_sees_it_first() {
+    for _ in 0..100 {
+        let (ctx, cancel) = Context::root();
+        let (begins, begun) = mpsc::channel();
+        let source = Flow::generate(|ctx: &Context| {
+            let _ = begins.send(());
+            ctx.sleep(Duration::MAX).map(|()| Some(1))
+        });
+        let error = std::thread::scope(|s| {
+            let flow = s.spawn(|| source.par_map(2, |n| n).count(&ctx));
+            begun.recv().expect("it begins");
+            cancel.cancel();
+            flow.join().expect("no panic").expect_err("it was stopped")
+        });
+        assert!(error.is_cancelled(), "{error:?}");
+    }
 }

@@ -58,7 +58,7 @@ where
         let before = raise.clone().before::<S::Fault>();
         let own = raise.clone();
         ordered(wiring, up, before, &raise, "par_try_map", par, move |item, at, cx| {
-            policy.attempt(item, at, cx, &f).map_err(|failed| failed.raise(at, &own))
+            policy.attempt(item, at, cx, &f).map_err(|failed| failed.raise(at, cx, &own))
         })
     }
 
@@ -112,7 +112,7 @@ where
             match policy.attempt(item, at, cx, &f) {
                 Ok(Some(made)) => out(made),
                 Ok(None) => Ok(()),
-                Err(failed) => Err(failed.raise(at, &own)),
+                Err(failed) => Err(failed.raise(at, cx, &own)),
             }
         })
     }

@@ -51,7 +51,7 @@ where
                         return Ok(Step::Item(out));
                     }
                 }
-                Err(failed) => return Err(failed.raise(at, raise)),
+                Err(failed) => return Err(failed.raise(at, cx, raise)),
             }
         }
     }

@@ -82,7 +82,7 @@ impl<S: Stage> Flow<S> {
             match failed {
                 Some(error) => {
                     at.item -= 1;
-                    Err(raise.error(at, error))
+                    Err(raise.error(at, cx, error))
                 }
                 None => Ok(sum),
             }

@@ -131,7 +131,7 @@ impl<S: Stage> Flow<S> {
                 match out {
                     Ok(false) => {}
                     Ok(true) => return Ok(bytes),
-                    Err(error) => return Err(raise.error(at, error)),
+                    Err(error) => return Err(raise.error(at, cx, error)),
                 }
             }
         })

@@ -25,7 +25,7 @@ where
         let Some(f) = &mut self.0 else { return Ok(Step::End) };
         match at.call(cx, || f(&cx.ctx)) {
             Ok(item) => Ok(item.map_or(Step::End, Step::Item)),
-            Err(error) => Err(raise.error(at, error)),
+            Err(error) => Err(raise.error(at, cx, error)),
         }
     }
 

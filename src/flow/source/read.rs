@@ -29,7 +29,7 @@ impl<R: BufRead + Send> Origin for Lines<R> {
                 }
                 Ok(Step::Item(line))
             }
-            Err(error) => Err(raise.error(at, error)),
+            Err(error) => Err(raise.error(at, cx, error)),
         }
     }
 
@@ -59,7 +59,7 @@ impl<R: Read + Send> Origin for Chunks<R> {
                     return Ok(Step::Item(chunk));
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => cx.check()?,
-                Err(error) => return Err(raise.error(at, error)),
+                Err(error) => return Err(raise.error(at, cx, error)),
             }
         }
     }
