@@ -121,9 +121,13 @@ impl Server {
 
     /// Bounds the size of the files it writes: what is beyond does not fit on the disk.
     pub(crate) fn limit_files(&self, bytes: &str) {
+        self.limit(&format!("--fsize={bytes}:"));
+    }
+
+    /// Bounds what the system gives it, in the words of `prlimit`.
+    pub(crate) fn limit(&self, limit: &str) {
         let id = self.child.id().to_string();
-        let limit = format!("--fsize={bytes}:");
-        let set = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        let set = Command::new("prlimit").args(["--pid", &id, limit]).status();
         assert!(set.is_ok_and(|status| status.success()), "no limit was set");
     }
 

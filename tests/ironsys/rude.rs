@@ -168,6 +168,15 @@ fn a_drain_answers_what_has_begun_and_closes_what_has_not() {
 }
 
 #[test]
+fn a_drain_needs_no_descriptor() {
+    let server = Server::start(&[]);
+    server.limit("--nofile=1:");
+    server.signal("TERM");
+    let (status, said, _) = server.wait();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
 fn what_a_drain_cuts_is_in_its_report() {
     let server = Server::start(&["--drain", "1"]);
     let mut begun = server.connect();

@@ -1,7 +1,7 @@
 //! The accept loop, with a limit, and a drain.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ironsys::{Context, Stop};
 
 use super::connection::{self, Connection};
 use super::crew::Crew;
-use super::watch::Knock;
+use super::watch::{Door, Knock};
 use super::{Refused, Request, Response};
 
 /// What answers requests.
@@ -78,6 +78,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn bind(address: impl ToSocketAddrs, limits: Limits) -> io::Result<Server> {
         let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Server { listener, address, limits, stats: Arc::default() })
     }
@@ -133,29 +134,21 @@ impl Server {
     }
 
     fn accept<H: Handler>(&self, ctx: &Context, intake: &Context, handler: &H) -> io::Result<()> {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        // The listener has nothing that would wake it but a connection.
-        let knock = move |_: Stop| {
-            let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
-        };
-        let _wakes = intake.on_stop(knock);
+        let door = Door::new(&self.listener)?;
         let room = Semaphore::new(self.limits.connections);
         let (limits, stats) = (&self.limits, &*self.stats);
         let crew = Crew::new(handler, intake, limits, stats)?;
         let threads = limits.connections + crew.watches() + 1;
         let options = ironsys::scope::options().limit(threads).name("connections");
         let served = options.run(ctx, |s| {
-            let knocks = crew.start(s);
+            let mut knocks = crew.start(s);
+            knocks.push(door.knocker());
             let knock = move |_: Stop| knocks.iter().for_each(Knock::knock);
             let _wakes = (intake.on_stop(knock.clone()), s.ctx().on_stop(knock));
             while !intake.is_stopped() && s.ctx().check().is_ok() {
-                let (stream, peer) = match self.listener.accept() {
-                    Ok(accepted) => accepted,
+                let (stream, peer) = match door.next() {
+                    Ok(Some(accepted)) => accepted,
+                    Ok(None) => continue,
                     Err(error) => {
                         // No descriptors, or the client has gone again: the next may fare better.
                         log::warn!("no connection was accepted: {error}");
@@ -163,9 +156,6 @@ impl Server {
                         continue;
                     }
                 };
-                if intake.is_stopped() {
-                    break;
-                }
                 self.stats.accepted.fetch_add(1, Relaxed);
                 let Some(permit) = room.try_acquire(1).ok() else {
                     self.stats.turned_away.fetch_add(1, Relaxed);

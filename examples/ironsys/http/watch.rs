@@ -1,6 +1,8 @@
 //! Connections that wait for their next request, and the one thread that watches them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use ironsys::Context;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{self, Errno};
 
 use super::connection::{Connection, Look};
@@ -46,13 +48,54 @@ impl Knock {
     }
 }
 
+/// Where connections come in. It can be woken without a descriptor: there may be none left.
+pub(super) struct Door<'a> {
+    listener: &'a TcpListener,
+    knock: Arc<OwnedFd>,
+}
+
+impl<'a> Door<'a> {
+    /// The listener does not block.
+    pub(super) fn new(listener: &'a TcpListener) -> io::Result<Door<'a>> {
+        Ok(Door { listener, knock: bell()? })
+    }
+
+    pub(super) fn knocker(&self) -> Knock {
+        Knock(self.knock.clone())
+    }
+
+    /// The next connection; `None` if somebody knocked, and from then on.
+    pub(super) fn next(&self) -> std::io::Result<Option<(TcpStream, SocketAddr)>> {
+        let mut fds =
+            [PollFd::new(&*self.knock, PollFlags::IN), PollFd::new(self.listener, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if !fds[0].revents().is_empty() {
+                return Ok(None);
+            }
+            match self.listener.accept() {
+                // It has gone again.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                accepted => return accepted.map(Some),
+            }
+        }
+    }
+}
+
+fn bell() -> io::Result<Arc<OwnedFd>> {
+    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Arc::new)
+}
+
 impl<'a> Watch<'a> {
     pub(super) fn new() -> io::Result<Watch<'a>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let knock = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let knock = bell()?;
         epoll::add(&epoll, &knock, EventData::new_u64(KNOCK), EventFlags::IN)?;
         let set = Set { waiting: BTreeMap::new(), next: 0, sweep: Instant::now(), over: false };
-        Ok(Watch { epoll, knock: Arc::new(knock), set: Mutex::new(set) })
+        Ok(Watch { epoll, knock, set: Mutex::new(set) })
     }
 
     pub(super) fn knocker(&self) -> Knock {
