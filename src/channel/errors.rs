@@ -25,6 +25,11 @@ pub enum SendError<T> {
 
 impl<T> SendError<T> {
     /// Takes the value back.
+    ///
+    /// ```
+    /// # use ironsys::channel::SendError;
+    /// assert_eq!(SendError::Full("a").into_inner(), "a");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -34,18 +39,39 @@ impl<T> SendError<T> {
     }
 
     /// Returns whether the channel is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = channel::bounded(1);
+    /// drop(rx);
+    /// assert!(tx.send(&ctx, 1).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SendError::Closed(_))
     }
 
     /// Returns whether the channel was full and rejects.
+    ///
+    /// ```
+    /// # use ironsys::channel::SendError;
+    /// assert!(SendError::Full(1).is_full() && !SendError::Closed(1).is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, SendError::Full(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// let (ctx, cancel) = Context::root();
+    /// let (tx, _rx) = channel::bounded(1);
+    /// cancel.cancel();
+    /// assert!(tx.send(&ctx, 1).unwrap_err().stop().unwrap().is_cancelled());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -78,6 +104,13 @@ pub enum TrySendError<T> {
 
 impl<T> TrySendError<T> {
     /// Takes the value back.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(1);
+    /// drop(rx);
+    /// assert_eq!(tx.try_send("a").unwrap_err().into_inner(), "a");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -86,12 +119,25 @@ impl<T> TrySendError<T> {
     }
 
     /// Returns whether there was no room.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded(0);
+    /// assert!(tx.try_send(1).unwrap_err().is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TrySendError::Full(_))
     }
 
     /// Returns whether the channel is closed.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(1);
+    /// drop(rx);
+    /// assert!(tx.try_send(1).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TrySendError::Closed(_))
@@ -121,12 +167,28 @@ pub enum RecvError {
 
 impl RecvError {
     /// Returns whether the channel is closed and empty.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = channel::bounded::<u32>(1);
+    /// drop(tx);
+    /// assert!(rx.recv(&ctx).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, RecvError::Closed)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// let (ctx, cancel) = Context::root();
+    /// let (_tx, rx) = channel::bounded::<u32>(1);
+    /// cancel.cancel();
+    /// assert!(rx.recv(&ctx).unwrap_err().stop().unwrap().is_cancelled());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -149,12 +211,25 @@ pub enum TryRecvError {
 
 impl TryRecvError {
     /// Returns whether nothing is there now.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (_tx, rx) = channel::bounded::<u32>(1);
+    /// assert!(rx.try_recv().unwrap_err().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, TryRecvError::Empty)
     }
 
     /// Returns whether the channel is closed and empty.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded::<u32>(1);
+    /// drop(tx);
+    /// assert!(rx.try_recv().unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TryRecvError::Closed)

@@ -93,6 +93,13 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`Full`](TrySendError::Full) or [`Closed`](TrySendError::Closed), with the value.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded(1);
+    /// assert!(tx.try_send(1).is_ok());
+    /// assert!(tx.try_send(2).unwrap_err().is_full());
+    /// ```
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         self.shared.try_send(value, false)
@@ -100,35 +107,76 @@ impl<T> Sender<T> {
 
     /// Closes the channel for all senders; what is queued can still be received. Blocked senders get
     /// their values back. Returns whether this call closed it.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(1);
+    /// tx.try_send(1).unwrap();
+    /// assert!(tx.close() && !tx.close());
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// ```
     pub fn close(&self) -> bool {
         self.shared.close()
     }
 
     /// Returns whether a send would fail because the channel is closed or has no receiver.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded::<u32>(1);
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
     /// Returns how many messages are queued.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded(8);
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(tx.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Returns whether nothing is queued.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded::<u32>(8);
+    /// assert!(tx.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns how many messages the channel holds at most; 0 for a rendezvous.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded::<u32>(8);
+    /// assert_eq!(tx.capacity(), 8);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.capacity()
     }
 
     /// Returns the counts and times of the channel.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, _rx) = channel::bounded(8);
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(tx.stats().depth, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
@@ -205,6 +253,14 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`Empty`](TryRecvError::Empty) or, once closed and empty, [`Closed`](TryRecvError::Closed).
+    ///
+    /// ```
+    /// # use ironsys::channel::{self, TryRecvError};
+    /// let (tx, rx) = channel::bounded(1);
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.shared.try_recv()
@@ -234,6 +290,14 @@ impl<T> Receiver<T> {
     }
 
     /// Takes everything that is queued, and what blocked senders hold out, without waiting.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(8);
+    /// tx.try_send(1).unwrap();
+    /// tx.try_send(2).unwrap();
+    /// assert_eq!(rx.drain(), [1, 2]);
+    /// ```
     #[must_use = "the messages are lost otherwise"]
     pub fn drain(&self) -> Vec<T> {
         self.shared.drain()
@@ -246,35 +310,74 @@ impl<T> Receiver<T> {
 
     /// Closes the channel for all senders; what is queued can still be received. Blocked senders get
     /// their values back. Returns whether this call closed it.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(1);
+    /// assert!(rx.close());
+    /// assert!(tx.try_send(1).unwrap_err().is_closed());
+    /// ```
     pub fn close(&self) -> bool {
         self.shared.close()
     }
 
     /// Returns whether no more can be sent; messages may still be queued.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded::<u32>(1);
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
 
     /// Returns how many messages are queued.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (tx, rx) = channel::bounded(8);
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(rx.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Returns whether nothing is queued.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (_tx, rx) = channel::bounded::<u32>(8);
+    /// assert!(rx.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns how many messages the channel holds at most; 0 for a rendezvous.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (_tx, rx) = channel::bounded::<u32>(8);
+    /// assert_eq!(rx.capacity(), 8);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.capacity()
     }
 
     /// Returns the counts and times of the channel.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (_tx, rx) = channel::bounded::<u32>(8);
+    /// assert_eq!(rx.stats().receivers, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()

@@ -78,12 +78,28 @@ pub enum AnswerError {
 
 impl AnswerError {
     /// Returns whether no answer will come.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (reply, mut answer) = channel::oneshot::<u32>();
+    /// drop(reply);
+    /// assert!(answer.recv(&ctx).unwrap_err().is_dropped());
+    /// ```
     #[must_use]
     pub fn is_dropped(&self) -> bool {
         matches!(self, AnswerError::Dropped)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// let (ctx, cancel) = Context::root();
+    /// let (_reply, mut answer) = channel::oneshot::<u32>();
+    /// cancel.cancel();
+    /// assert!(answer.recv(&ctx).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -125,6 +141,13 @@ impl<T> Reply<T> {
     }
 
     /// Returns whether somebody still wants the answer: look before a costly one.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (reply, answer) = channel::oneshot::<u32>();
+    /// drop(answer);
+    /// assert!(!reply.is_wanted());
+    /// ```
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         self.shared.as_ref().is_some_and(|shared| shared.state.lock().answer_left)

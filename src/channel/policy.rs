@@ -40,6 +40,16 @@ pub enum Overflow<T> {
 
 impl<T> Overflow<T> {
     /// Drops the value of the lowest priority, see [`Overflow::DropLowest`].
+    ///
+    /// ```
+    /// # use ironsys::channel::{self, Overflow};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = channel::builder(1).overflow(Overflow::drop_lowest(|v: &i64| *v)).build()?;
+    /// tx.try_send(5)?;
+    /// tx.try_send(9)?;
+    /// assert_eq!(rx.drain(), [9]);
+    /// # Ok(()) }
+    /// ```
     pub fn drop_lowest(priority: impl Fn(&T) -> i64 + Send + Sync + 'static) -> Self {
         Overflow::DropLowest(Arc::new(priority))
     }

@@ -90,12 +90,28 @@ pub enum WatchError {
 
 impl WatchError {
     /// Returns whether the publisher is gone.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (publisher, mut watcher) = channel::watch(1);
+    /// drop(publisher);
+    /// assert!(watcher.wait_changed(&ctx).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, WatchError::Closed)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// let (ctx, cancel) = Context::root();
+    /// let (_publisher, mut watcher) = channel::watch(1);
+    /// cancel.cancel();
+    /// assert!(watcher.wait_changed(&ctx).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -114,6 +130,13 @@ pub struct Publisher<T> {
 
 impl<T> Publisher<T> {
     /// Publishes a value and returns the one before. Never waits.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, watcher) = channel::watch("info");
+    /// assert_eq!(*level.publish("debug"), "info");
+    /// assert_eq!(*watcher.get(), "debug");
+    /// ```
     pub fn publish(&self, value: T) -> Arc<T> {
         match self.shared.replace(Arc::new(value), None) {
             Ok(old) | Err(old) => old,
@@ -140,12 +163,26 @@ impl<T> Publisher<T> {
     }
 
     /// Returns the latest value.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, _watcher) = channel::watch("info");
+    /// assert_eq!(*level.get(), "info");
+    /// ```
     #[must_use]
     pub fn get(&self) -> Arc<T> {
         self.shared.latest().0
     }
 
     /// Makes a watcher that has seen the latest value.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, _first) = channel::watch("info");
+    /// level.publish("debug");
+    /// let second = level.watch();
+    /// assert!(!second.has_changed());
+    /// ```
     #[must_use]
     pub fn watch(&self) -> Watcher<T> {
         let mut state = self.shared.state.lock();
@@ -154,6 +191,13 @@ impl<T> Publisher<T> {
     }
 
     /// Returns how many watchers there are.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, watcher) = channel::watch("info");
+    /// let _second = watcher.clone();
+    /// assert_eq!(level.watchers(), 2);
+    /// ```
     #[must_use]
     pub fn watchers(&self) -> usize {
         self.shared.state.lock().watchers
@@ -196,6 +240,14 @@ impl<T> Watcher<T> {
     /// # Errors
     /// [`Closed`](WatchError::Closed) once the publisher is gone and its last value seen,
     /// [`Stopped`](WatchError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (level, mut watcher) = channel::watch("info");
+    /// level.publish("debug");
+    /// assert_eq!(*watcher.wait_changed(&ctx).unwrap(), "debug");
+    /// ```
     #[track_caller]
     pub fn wait_changed(&mut self, ctx: &Context) -> Result<Arc<T>, WatchError> {
         ctx.check()?;
@@ -238,18 +290,39 @@ impl<T> Watcher<T> {
     }
 
     /// Returns the latest value, seen or not. It does not count as seen.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, watcher) = channel::watch("info");
+    /// level.publish("debug");
+    /// assert_eq!(*watcher.get(), "debug");
+    /// ```
     #[must_use]
     pub fn get(&self) -> Arc<T> {
         self.shared.latest().0
     }
 
     /// Returns whether there is a value that this watcher has not seen.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, watcher) = channel::watch("info");
+    /// level.publish("debug");
+    /// assert!(watcher.has_changed());
+    /// ```
     #[must_use]
     pub fn has_changed(&self) -> bool {
         self.shared.state.lock().version != self.seen
     }
 
     /// Returns whether the publisher is gone.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let (level, watcher) = channel::watch("info");
+    /// drop(level);
+    /// assert!(watcher.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.state.lock().closed

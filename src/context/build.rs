@@ -29,6 +29,13 @@ impl ContextBuilder {
     }
 
     /// Sets the clock of the whole tree. The default is a system clock of its own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, time::VirtualClock};
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// assert!(ctx.clock().is_same(&time.clock()));
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -36,12 +43,25 @@ impl ContextBuilder {
 
     /// Sets where the tasks of the whole tree are listed. The default is the registry of the
     /// process, which [`observe::tasks`](crate::observe::tasks) shows.
+    ///
+    /// ```
+    /// # use ironsys::{Context, observe::Registry};
+    /// let (ctx, _cancel) = Context::builder().registry(Registry::new()).build();
+    /// assert!(!ctx.is_stopped());
+    /// ```
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
         self
     }
 
     /// Stops the root after `timeout` on its clock. A timeout too long to represent is none.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # use std::time::Duration;
+    /// let (ctx, _cancel) = Context::builder().timeout(Duration::ZERO).build();
+    /// assert_eq!(ctx.check(), Err(Stop::DeadlineExceeded));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -49,12 +69,25 @@ impl ContextBuilder {
 
     /// Puts a value into the root, found by its type in the whole tree. A
     /// [`ThreadCache`](crate::threads::ThreadCache) put here gives scopes and pools warm threads.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, _cancel) = Context::builder().value(7_u32).build();
+    /// assert_eq!(ctx.value::<u32>(), Some(&7));
+    /// ```
     pub fn value<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.values = Values::push(self.values, value);
         self
     }
 
     /// Makes the root and the handle that cancels it.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, cancel) = Context::builder().build();
+    /// assert!(cancel.cancel());
+    /// assert!(ctx.is_stopped());
+    /// ```
     #[must_use]
     pub fn build(self) -> (Context, Canceller) {
         let deadline = self.timeout.and_then(|t| self.clock.now().checked_add(t));

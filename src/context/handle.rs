@@ -51,6 +51,12 @@ impl Context {
     }
 
     /// Makes a root without a deadline, on a system clock.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, _cancel) = Context::root();
+    /// assert!(ctx.deadline().is_none());
+    /// ```
     #[must_use]
     pub fn root() -> (Context, Canceller) {
         ContextBuilder::new().build()
@@ -62,6 +68,14 @@ impl Context {
     }
 
     /// Makes a child that can be cancelled without its parent.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (child, cancel) = ctx.with_cancel();
+    /// cancel.cancel();
+    /// assert!(child.is_stopped() && !ctx.is_stopped());
+    /// ```
     #[must_use]
     pub fn with_cancel(&self) -> (Context, Canceller) {
         let node = self.node.child(None);
@@ -70,6 +84,12 @@ impl Context {
 
     /// Makes a child that stops `timeout` from now, or with its parent if that is earlier. A timeout
     /// of zero is stopped from the start; one too long to represent adds nothing.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert!(ctx.with_timeout(std::time::Duration::ZERO).is_stopped());
+    /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Context {
         self.derive(self.clock().now().checked_add(timeout))
@@ -77,6 +97,13 @@ impl Context {
 
     /// Makes a child that stops at `deadline`, an instant of [this clock](Self::clock), or with its
     /// parent if that is earlier.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let now = ctx.clock().now();
+    /// assert_eq!(ctx.with_deadline(now).deadline(), Some(now));
+    /// ```
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Context {
         self.derive(Some(deadline))
@@ -103,6 +130,12 @@ impl Context {
     }
 
     /// Returns the nearest value of type `T`.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(ctx.with_value(7_u32).value::<u32>(), Some(&7));
+    /// ```
     #[must_use]
     pub fn value<T: 'static>(&self) -> Option<&T> {
         Values::find(self.values.as_ref())
@@ -136,6 +169,14 @@ impl Context {
     ///
     /// Clock and registry are `a`'s; values are looked up in `a` first. If `b` has another clock,
     /// what is left until its deadline is counted on `a`'s.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let ((a, _keep), (b, cancel)) = (Context::root(), Context::root());
+    /// let both = Context::merge(&a, &b);
+    /// cancel.cancel();
+    /// assert!(both.is_stopped() && !a.is_stopped());
+    /// ```
     #[must_use]
     pub fn merge(a: &Context, b: &Context) -> Context {
         let deadline = match b.deadline() {
@@ -153,6 +194,14 @@ impl Context {
     ///
     /// # Errors
     /// Why it stopped.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, cancel) = Context::root();
+    /// assert!(ctx.check().is_ok());
+    /// cancel.cancel();
+    /// assert!(ctx.check().is_err());
+    /// ```
     #[inline]
     pub fn check(&self) -> Result<(), Stop> {
         if !self.node.is_marked() && self.node.deadline.is_none() {
@@ -175,6 +224,12 @@ impl Context {
     }
 
     /// Returns how long until the deadline: zero if it has passed, `None` if there is none.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(ctx.remaining(), None);
+    /// ```
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline().map(|at| at.saturating_duration_since(self.clock().now()))
@@ -251,6 +306,13 @@ impl Context {
     ///
     /// # Cancellation
     /// That is what it waits for.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// assert!(ctx.wait_stopped().is_cancelled());
+    /// ```
     #[track_caller]
     pub fn wait_stopped(&self) -> Stop {
         let never = &mut Never { clock: self.clock(), until: None };
@@ -282,6 +344,13 @@ impl Context {
 
     /// Returns how many children and how many hooks (closures, blocked calls) are linked: for leak
     /// tests.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let _child = ctx.with_cancel();
+    /// assert_eq!(ctx.linked(), (1, 0));
+    /// ```
     #[must_use]
     pub fn linked(&self) -> (usize, usize) {
         self.node.linked()
@@ -348,12 +417,25 @@ impl Canceller {
     ///
     /// When it returns, everything below is stopped, every `on_stop` closure has run and every
     /// blocked call has been woken.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (_ctx, cancel) = Context::root();
+    /// assert!(cancel.cancel() && !cancel.cancel());
+    /// ```
     #[track_caller]
     pub fn cancel(&self) -> bool {
         self.cancel_with("")
     }
 
     /// Cancels and says why; the reason is found in every error that follows from it.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// # let (ctx, cancel) = Context::root();
+    /// cancel.cancel_with("bye");
+    /// assert!(ctx.wait_stopped().to_string().ends_with("bye"));
+    /// ```
     #[track_caller]
     pub fn cancel_with(&self, reason: impl Into<Cow<'static, str>>) -> bool {
         self.node.stop(&Stop::Cancelled(Cause::new(reason.into(), Location::caller())))

@@ -21,18 +21,35 @@ pub enum Stop {
 
 impl Stop {
     /// Returns whether the context was cancelled.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// assert!(ctx.check().unwrap_err().is_cancelled());
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Stop::Cancelled(_))
     }
 
     /// Returns whether the deadline has passed.
+    ///
+    /// ```
+    /// # use ironsys::Stop;
+    /// assert!(Stop::DeadlineExceeded.is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Stop::DeadlineExceeded)
     }
 
     /// Returns who cancelled and why, unless it was the deadline.
+    ///
+    /// ```
+    /// # use ironsys::Stop;
+    /// assert!(Stop::DeadlineExceeded.cause().is_none());
+    /// ```
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         match self {
@@ -58,12 +75,29 @@ impl Cause {
     }
 
     /// Returns the reason given with the cancel; empty if there was none.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel_with("bye");
+    /// let stop = ctx.wait_stopped();
+    /// assert_eq!(stop.cause().map(|c| c.reason()), Some("bye"));
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.0.reason
     }
 
     /// Returns the line that cancelled.
+    ///
+    /// ```
+    /// # use ironsys::Context;
+    /// let (ctx, cancel) = Context::root();
+    /// let line = line!() + 1;
+    /// cancel.cancel();
+    /// let stop = ctx.wait_stopped();
+    /// assert_eq!(stop.cause().map(|c| c.location().line()), Some(line));
+    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.at

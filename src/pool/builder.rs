@@ -91,6 +91,14 @@ impl Builder {
 
     /// Sets how many jobs may wait. The default is 256. With 0 a job is accepted when a worker is
     /// there to take it; a pool that adapts or has an order needs at least 1.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").workers(1).queue(8).build()?;
+    /// assert_eq!(pool.stats().queue.capacity, 8);
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = jobs;
         self
@@ -117,6 +125,15 @@ impl Builder {
 
     /// Sets how long a job may wait before a pool that adapts grows. The default is 10 ms; with zero
     /// it grows whenever a job waits and nobody is idle, with `Duration::MAX` never.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").workers(1..=4).patience(Duration::MAX).build()?;
+    /// assert!(pool.stats().resizes.is_empty()); // it never grows
+    /// # Ok(()) }
+    /// ```
     pub fn patience(mut self, time: Duration) -> Self {
         self.patience = time;
         self
@@ -124,6 +141,15 @@ impl Builder {
 
     /// Sets how long a worker has nothing to do before a pool that adapts can do without it. The
     /// default is 10 s; with `Duration::MAX` the pool never shrinks.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").workers(1..=4).keep_idle(Duration::MAX).build()?;
+    /// assert!(pool.stats().resizes.is_empty()); // it never shrinks
+    /// # Ok(()) }
+    /// ```
     pub fn keep_idle(mut self, time: Duration) -> Self {
         self.keep_idle = time;
         self
@@ -134,6 +160,13 @@ impl Builder {
     /// it waits for, and counted in [`Stats::stuck`](super::Stats::stuck). The job goes on: to stop
     /// jobs give them a [`timeout`](super::JobOptions::timeout). The default is no limit;
     /// `Duration::MAX` is none either, zero is refused.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # use std::time::Duration;
+    /// let built = Pool::builder("jobs").heartbeat(Duration::ZERO).build();
+    /// assert!(built.is_err());
+    /// ```
     pub fn heartbeat(mut self, limit: Duration) -> Self {
         self.heartbeat = Some(limit);
         self
@@ -170,6 +203,17 @@ impl Builder {
 
     /// Sets what is called for each job past the limit of [`heartbeat`](Self::heartbeat). It runs on
     /// the clock's timer thread, so it must be short; its panic goes no further.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limit = Duration::from_secs(60);
+    /// let pool = Pool::builder("jobs").workers(1).heartbeat(limit);
+    /// let pool = pool.on_stuck(|stuck| eprintln!("{stuck}")).build()?;
+    /// assert_eq!(pool.stats().stuck, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn on_stuck(mut self, tell: impl Fn(&Stuck) + Send + Sync + 'static) -> Self {
         self.on_stuck = Some(Arc::new(tell));
         self
@@ -181,6 +225,16 @@ impl Builder {
     /// When it stops, the pool is closed: calls that wait for room get their closures back, and jobs that
     /// have not begun are cancelled, as their tickets say. Those without a ticket are handed back by
     /// [`drain`](Pool::drain).
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).context(&ctx).build()?;
+    /// cancel.cancel();
+    /// assert!(pool.try_submit(|_| ()).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self
@@ -193,6 +247,11 @@ impl Builder {
     /// `replace_stuck`, or the system has no thread left to give; those that were started are stopped
     /// and joined. `queue`: 0, if the pool adapts or has an order. `order`: `aging` is zero.
     /// `heartbeat`: zero. `replace_stuck`: there is no `heartbeat` to go by, or it is too large.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// assert!(Pool::builder("jobs").workers(0).build().is_err());
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<Pool, BuildError> {
         self.check()?;

@@ -27,6 +27,11 @@ pub enum SubmitError<F> {
 
 impl<F> SubmitError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// # use ironsys::pool::SubmitError;
+    /// assert_eq!(SubmitError::Closed("the job").into_inner(), "the job");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> F {
         match self {
@@ -37,6 +42,17 @@ impl<F> SubmitError<F> {
     }
 
     /// Returns whether the pool is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// drop(pool);
+    /// assert!(submitter.submit(&ctx, |_| ()).unwrap_err().is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SubmitError::Closed(_))
@@ -66,6 +82,11 @@ pub enum TrySubmitError<F> {
 
 impl<F> TrySubmitError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// # use ironsys::pool::TrySubmitError;
+    /// assert_eq!(TrySubmitError::Full("the job").into_inner(), "the job");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> F {
         match self {
@@ -74,6 +95,11 @@ impl<F> TrySubmitError<F> {
     }
 
     /// Returns whether the queue was full.
+    ///
+    /// ```
+    /// # use ironsys::pool::TrySubmitError;
+    /// assert!(TrySubmitError::Full(()).is_full() && !TrySubmitError::Closed(()).is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TrySubmitError::Full(_))
@@ -111,12 +137,34 @@ pub enum JoinError {
 
 impl JoinError {
     /// Returns whether the job panicked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let ticket = pool.submit(&ctx, |_| panic!("no sum"))?;
+    /// let failed: Result<(), _> = ticket.join(&ctx);
+    /// assert!(failed.unwrap_err().is_panicked());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_panicked(&self) -> bool {
         matches!(self, JoinError::Panicked(_))
     }
 
     /// Returns whether the job never ran.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{JobOptions, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let late = JobOptions::new().timeout(std::time::Duration::ZERO);
+    /// let ticket = pool.submit_with(&ctx, late, |_| ())?;
+    /// assert!(ticket.join(&ctx).unwrap_err().is_cancelled());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, JoinError::Cancelled(_))

@@ -27,6 +27,14 @@ pub struct Pool {
 
 impl Pool {
     /// Starts to build a pool; the name is for threads, waits and the task tree.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").workers(2).build()?;
+    /// assert_eq!(pool.name(), "jobs");
+    /// # Ok(()) }
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         Builder::new(name.into())
     }
@@ -111,6 +119,16 @@ impl Pool {
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// assert_eq!(submitter.submit(&ctx, |_| 7)?.join(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn submitter(&self) -> Submitter {
         self.submitter.clone()

@@ -149,6 +149,21 @@ impl Job {
     ///
     /// # Cancellation
     /// The job decides: it is given `ctx`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{Job, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// # let (begun, has_begun) = ironsys::channel::bounded(1);
+    /// # pool.execute(&ctx, move |job| { let _ = begun.try_send(()); job.wait_stopped(); })?;
+    /// # has_begun.recv(&ctx)?;
+    /// let ticket = pool.submit(&ctx, |_| "late")?;
+    /// let report = pool.drain(&ctx.with_timeout(std::time::Duration::ZERO));
+    /// report.undelivered.into_iter().for_each(|job: Job| job.run(&ctx));
+    /// assert_eq!(ticket.join(&ctx)?, "late");
+    /// # Ok(()) }
+    /// ```
     pub fn run(mut self, ctx: &Context) {
         if let Some(job) = self.0.take() {
             job.run(ctx, observe::current(), &mut Mark::default());
@@ -156,12 +171,40 @@ impl Job {
     }
 
     /// Returns the name of the job.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{JobOptions, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// # let (begun, has_begun) = ironsys::channel::bounded(1);
+    /// # pool.execute(&ctx, move |job| { let _ = begun.try_send(()); job.wait_stopped(); })?;
+    /// # has_begun.recv(&ctx)?;
+    /// let _ticket = pool.submit_with(&ctx, JobOptions::new().name("report"), |_| ())?;
+    /// let left = pool.drain(&ctx.with_timeout(std::time::Duration::ZERO)).undelivered;
+    /// assert_eq!(left[0].name(), Some("report"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.as_ref().and_then(|job| job.name())
     }
 
     /// Returns the place that submitted the job.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// # let (begun, has_begun) = ironsys::channel::bounded(1);
+    /// # pool.execute(&ctx, move |job| { let _ = begun.try_send(()); job.wait_stopped(); })?;
+    /// # has_begun.recv(&ctx)?;
+    /// let _ticket = pool.submit(&ctx, |_| "late")?;
+    /// let left = pool.drain(&ctx.with_timeout(std::time::Duration::ZERO)).undelivered;
+    /// assert!(left[0].submitted_at().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn submitted_at(&self) -> Option<&'static Location<'static>> {
         self.0.as_ref().map(|job| job.at())

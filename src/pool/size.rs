@@ -23,12 +23,22 @@ pub struct Workers {
 
 impl Workers {
     /// Returns how many there are at least.
+    ///
+    /// ```
+    /// # use ironsys::pool::Workers;
+    /// assert_eq!(Workers::from(4..=32).min(), 4);
+    /// ```
     #[must_use]
     pub fn min(&self) -> usize {
         self.min
     }
 
     /// Returns how many there are at most.
+    ///
+    /// ```
+    /// # use ironsys::pool::Workers;
+    /// assert_eq!(Workers::from(4..=32).max(), 32);
+    /// ```
     #[must_use]
     pub fn max(&self) -> usize {
         self.max

@@ -148,6 +148,16 @@ impl Submitter {
     ///
     /// # Errors
     /// As for [`try_submit`](Self::try_submit).
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{JobOptions, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let ticket = pool.try_submit_with(JobOptions::new().name("sum"), |_| 2 + 2)?;
+    /// assert_eq!(ticket.join(&ctx)?, 4);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_submit_with<F, R>(
         &self,
@@ -178,6 +188,22 @@ impl Submitter {
     ///
     /// # Errors
     /// The pool is closed, or `ctx` stopped; with the job.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// # let other = Pool::builder("other").workers(1).build()?;
+    /// # let (begun, has_begun) = ironsys::channel::bounded(1);
+    /// # pool.execute(&ctx, move |job| { let _ = begun.try_send(()); job.wait_stopped(); })?;
+    /// # has_begun.recv(&ctx)?;
+    /// let ticket = pool.submit(&ctx, |_| "late")?;
+    /// let mut report = pool.drain(&ctx.with_timeout(std::time::Duration::ZERO));
+    /// other.resubmit(&ctx, report.undelivered.remove(0))?;
+    /// assert_eq!(ticket.join(&ctx)?, "late");
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn resubmit(&self, ctx: &Context, mut job: Job) -> Result<(), SubmitError<Job>> {
         let Some(inner) = job.0.take() else { return Ok(()) };
@@ -190,6 +216,14 @@ impl Submitter {
     }
 
     /// Opens a group: jobs that are waited for, and cancelled, together.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// assert_eq!(pool.group::<u32>().len(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn group<R: Send + 'static>(&self) -> Group<R> {
         Group::new(self.clone(), &self.crew.ctx)
     }
@@ -242,6 +276,13 @@ impl Submitter {
     }
 
     /// Returns the name of the pool.
+    ///
+    /// ```
+    /// # use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// assert_eq!(Pool::builder("jobs").workers(1).build()?.name(), "jobs");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.intake.name(&self.crew)

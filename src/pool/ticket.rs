@@ -78,6 +78,17 @@ impl<R: Send + 'static> Ticket<R> {
     }
 
     /// Returns whether [`join`](Self::join) would not wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let ticket = pool.submit(&ctx, |_| 7)?;
+    /// pool.drain(&ctx);
+    /// assert!(ticket.is_finished());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.job.is_finished()

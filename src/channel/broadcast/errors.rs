@@ -20,6 +20,11 @@ pub enum BroadcastRecvError {
 
 impl BroadcastRecvError {
     /// Returns how many messages were missed, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::channel::BroadcastRecvError;
+    /// assert_eq!(BroadcastRecvError::Lagged(3).lagged(), Some(3));
+    /// ```
     #[must_use]
     pub fn lagged(&self) -> Option<u64> {
         match self {
@@ -29,12 +34,23 @@ impl BroadcastRecvError {
     }
 
     /// Returns whether the channel is closed and read to its end.
+    ///
+    /// ```
+    /// # use ironsys::channel::BroadcastRecvError;
+    /// assert!(BroadcastRecvError::Closed.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, BroadcastRecvError::Closed)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Stop, channel::BroadcastRecvError};
+    /// let error = BroadcastRecvError::from(Stop::DeadlineExceeded);
+    /// assert_eq!(error.stop(), Some(&Stop::DeadlineExceeded));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -62,12 +78,30 @@ pub enum BroadcastTryRecvError {
 
 impl BroadcastTryRecvError {
     /// Returns whether nothing is there now.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (_tx, mut rx) = channel::broadcast::<u32>(1).build()?;
+    /// assert!(rx.try_recv().unwrap_err().is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, BroadcastTryRecvError::Empty)
     }
 
     /// Returns how many messages were missed, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::channel::{self, SlowReceiver};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, mut rx) = channel::broadcast(1).slow_receiver(SlowReceiver::Lag).build()?;
+    /// tx.try_send("missed")?;
+    /// tx.try_send("kept")?;
+    /// assert_eq!(rx.try_recv().unwrap_err().lagged(), Some(1));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn lagged(&self) -> Option<u64> {
         match self {
@@ -77,6 +111,15 @@ impl BroadcastTryRecvError {
     }
 
     /// Returns whether the channel is closed and read to its end.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, mut rx) = channel::broadcast::<u32>(1).build()?;
+    /// drop(tx);
+    /// assert!(rx.try_recv().unwrap_err().is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, BroadcastTryRecvError::Closed)

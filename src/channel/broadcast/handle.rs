@@ -106,6 +106,15 @@ impl<T> Broadcaster<T> {
     /// # Errors
     /// [`Full`](TrySendError::Full) (only with [`SlowReceiver::Block`]) or
     /// [`Closed`](TrySendError::Closed), with the value.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, _rx) = channel::broadcast(1).build()?;
+    /// assert_eq!(tx.try_send(1)?, 1);
+    /// assert!(tx.try_send(2).unwrap_err().is_full());
+    /// # Ok(()) }
+    /// ```
     pub fn try_send(&self, value: T) -> Result<usize, TrySendError<T>> {
         let sent = self.shared.with(|state, wakes| {
             if state.closed {
@@ -120,6 +129,17 @@ impl<T> Broadcaster<T> {
     }
 
     /// Makes a subscriber that gets everything sent from now on.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, _rx) = channel::broadcast(2).build()?;
+    /// tx.try_send("before")?;
+    /// let mut late = tx.subscribe();
+    /// tx.try_send("after")?;
+    /// assert_eq!(late.try_recv()?, "after");
+    /// # Ok(()) }
+    /// ```
     #[must_use = "it holds senders up or lags behind if nobody reads from it"]
     pub fn subscribe(&self) -> Subscriber<T> {
         let next = self.shared.with(|state, _| {
@@ -131,17 +151,37 @@ impl<T> Broadcaster<T> {
 
     /// Closes the channel for all senders; what was sent can still be read. Returns whether this
     /// call closed it.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, _rx) = channel::broadcast::<u32>(1).build().unwrap();
+    /// assert!(tx.close() && !tx.close());
+    /// ```
     pub fn close(&self) -> bool {
         self.shared.close()
     }
 
     /// Returns whether the channel is closed.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, _rx) = channel::broadcast::<u32>(1).build().unwrap();
+    /// tx.close();
+    /// assert!(tx.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.with(|state, _| state.closed)
     }
 
     /// Returns the counts of the channel.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, _rx) = channel::broadcast(1).build().unwrap();
+    /// tx.try_send(7).unwrap();
+    /// assert_eq!(tx.stats().sent, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BroadcastStats {
         self.shared.with(|state, _| state.stats())
@@ -261,6 +301,13 @@ impl<T: Clone> Subscriber<T> {
     /// # Errors
     /// [`Empty`](BroadcastTryRecvError::Empty), [`Lagged`](BroadcastTryRecvError::Lagged),
     /// [`Closed`](BroadcastTryRecvError::Closed).
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, mut rx) = channel::broadcast(1).build().unwrap();
+    /// tx.try_send(7).unwrap();
+    /// assert_eq!(rx.try_recv(), Ok(7));
+    /// ```
     pub fn try_recv(&mut self) -> Result<T, BroadcastTryRecvError> {
         let read = self.shared.with(|state, wakes| state.read(&mut self.next, wakes));
         match read {
@@ -293,23 +340,49 @@ impl<T: Clone> Subscriber<T> {
 
 impl<T> Subscriber<T> {
     /// Returns how many messages it has yet to read; those it has missed do not count.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, rx) = channel::broadcast(1).build().unwrap();
+    /// tx.try_send(7).unwrap();
+    /// assert_eq!(rx.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.with(|state, _| state.unread(self.next))
     }
 
     /// Returns whether it has read everything.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (_tx, rx) = channel::broadcast::<u32>(1).build().unwrap();
+    /// assert!(rx.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Closes the channel for all senders, see [`Broadcaster::close`].
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (tx, rx) = channel::broadcast::<u32>(1).build().unwrap();
+    /// rx.close();
+    /// assert!(tx.is_closed());
+    /// ```
     pub fn close(&self) -> bool {
         self.shared.close()
     }
 
     /// Returns the counts of the channel.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// # let (_tx, rx) = channel::broadcast::<u32>(1).build().unwrap();
+    /// assert_eq!(rx.stats().subscribers, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BroadcastStats {
         self.shared.with(|state, _| state.stats())

@@ -57,12 +57,27 @@ pub struct BroadcastBuilder<T> {
 
 impl<T> BroadcastBuilder<T> {
     /// Sets what a subscriber costs that cannot keep up. The default is [`SlowReceiver::Block`].
+    ///
+    /// ```
+    /// # use ironsys::channel::{self, SlowReceiver};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, _rx) = channel::broadcast(1).slow_receiver(SlowReceiver::Lag).build()?;
+    /// tx.try_send(1)?;
+    /// assert!(tx.try_send(2).is_ok()); // the subscriber will miss 1
+    /// # Ok(()) }
+    /// ```
     pub fn slow_receiver(mut self, slow: SlowReceiver) -> Self {
         self.slow = slow;
         self
     }
 
     /// Sets the name under which waits show in [`observe::tasks`](crate::observe::tasks).
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// let built = channel::broadcast::<u32>(4).name("news").build();
+    /// assert!(built.is_ok());
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into());
         self
@@ -72,6 +87,11 @@ impl<T> BroadcastBuilder<T> {
     ///
     /// # Errors
     /// `capacity`: it is 0, so no message could be kept for anybody.
+    ///
+    /// ```
+    /// # use ironsys::channel;
+    /// assert!(channel::broadcast::<u32>(0).build().is_err());
+    /// ```
     pub fn build(self) -> Result<(Broadcaster<T>, Subscriber<T>), BuildError> {
         if self.capacity == 0 {
             return Err(BuildError::new("broadcast", "capacity", "must be at least 1"));

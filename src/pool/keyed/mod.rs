@@ -76,6 +76,12 @@ pub struct KeyedBuilder {
 
 impl KeyedBuilder {
     /// Sets how many keys may have jobs at a time. The default is 1024; 0 is refused.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1));
+    /// assert!(pool.keys(0).build().is_err());
+    /// ```
     pub fn keys(mut self, keys: usize) -> Self {
         self.limits.keys = keys;
         self
@@ -83,6 +89,12 @@ impl KeyedBuilder {
 
     /// Sets how many jobs of one key may wait, beside the one that runs. The default is 64; 0 is
     /// refused.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1));
+    /// assert!(pool.queue(0).build().is_err());
+    /// ```
     pub fn queue(mut self, jobs: usize) -> Self {
         self.limits.queue = jobs;
         self
@@ -93,6 +105,12 @@ impl KeyedBuilder {
     /// # Errors
     /// `keys` or `queue`: 0. `order`: the threads have an order of their own. And what
     /// [`Builder::build`] refuses.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1));
+    /// assert!(pool.build().is_ok());
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<KeyedPool, BuildError> {
         let Limits { keys, queue } = self.limits;
@@ -121,6 +139,14 @@ impl KeyedBuilder {
 impl KeyedPool {
     /// Starts to build a keyed pool on the threads of `pool`: its name, workers, limits and context
     /// are kept, its queue is replaced.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// assert_eq!(pool.name(), "files");
+    /// # Ok(()) }
+    /// ```
     pub fn over(pool: Builder) -> KeyedBuilder {
         KeyedBuilder { threads: pool, limits: Limits { keys: 1024, queue: 64 } }
     }
@@ -130,6 +156,16 @@ impl KeyedPool {
     /// # Cancellation
     /// When `ctx` stops, the running jobs are cancelled and what has not begun is handed back: the
     /// jobs of one key in their order. Called by one of its own jobs it does so at once.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// pool.execute(&ctx, "a.txt", |_| ())?;
+    /// assert_eq!(pool.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
         panics::discard(self.shared.keys.close());
@@ -151,6 +187,16 @@ impl KeyedPool {
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// let submitter = pool.submitter();
+    /// assert_eq!(submitter.submit(&ctx, "a.txt", |_| 7)?.join(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn submitter(&self) -> KeyedSubmitter {
         self.submitter.clone()

@@ -89,6 +89,17 @@ impl KeyedSubmitter {
     ///
     /// # Errors
     /// As for [`submit`](Self::submit).
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{JobOptions, KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// let options = JobOptions::new().name("write");
+    /// let ticket = pool.submit_with(&ctx, "a.txt", options, |_| 7)?;
+    /// assert_eq!(ticket.join(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn submit_with<K, F, R>(
         &self,
@@ -114,6 +125,16 @@ impl KeyedSubmitter {
     ///
     /// # Errors
     /// As for [`submit`](Self::submit).
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// pool.execute(&ctx, "a.txt", |_| ())?;
+    /// assert_eq!(pool.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn execute<K, F>(&self, ctx: &Context, key: &K, job: F) -> Result<(), SubmitError<F>>
     where
@@ -128,6 +149,15 @@ impl KeyedSubmitter {
     /// # Errors
     /// There is no room, for another key or in the queue of this one, or the pool is closed; with the
     /// closure.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// assert_eq!(pool.try_submit("a.txt", |_| 7)?.join(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_submit<K, F, R>(&self, key: &K, job: F) -> Result<Ticket<R>, TrySubmitError<F>>
     where
@@ -140,6 +170,14 @@ impl KeyedSubmitter {
     }
 
     /// Returns the counts of the pool.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// assert_eq!(pool.stats().keys, 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> KeyedStats {
         // The ends first: what ends in between then still counts as accepted.
@@ -160,6 +198,14 @@ impl KeyedSubmitter {
     }
 
     /// Returns the name of the pool.
+    ///
+    /// ```
+    /// # use ironsys::pool::{KeyedPool, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// assert_eq!(pool.name(), "files");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.shared.threads.name()

@@ -66,12 +66,32 @@ pub struct Subpools {
 impl Subpools {
     /// Starts to build subpools on the threads of `pool`: its name, workers, limits and context are
     /// kept, its queue is replaced. If its workers adapt, it is the most of them that is shared out.
+    ///
+    /// ```
+    /// # use ironsys::pool::{Pool, Share, Subpools};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pools = Subpools::over(Pool::builder("jobs").workers(2));
+    /// let pools = pools.pool("api", Share::new(1..=2)).build()?;
+    /// assert!(pools.get("api").is_some());
+    /// # Ok(()) }
+    /// ```
     pub fn over(pool: Builder) -> SubpoolsBuilder {
         SubpoolsBuilder { threads: pool, shares: Vec::new() }
     }
 
     /// Returns the handle that submits to a subpool. Clone it to submit from elsewhere; it does not
     /// keep the threads alive.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{Pool, Share, Subpools}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pools = Subpools::over(Pool::builder("jobs").workers(1));
+    /// # let pools = pools.pool("api", Share::new(0..=1)).build()?;
+    /// let api = pools.get("api").ok_or("no such pool")?;
+    /// assert_eq!(api.submit(&ctx, |_| 7)?.join(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Submitter> {
         self.names.get(name).map(|&i| &self.pools[i])
@@ -79,6 +99,15 @@ impl Subpools {
 
     /// Returns the counts of the threads; those of a subpool are its handle's. What is queued and done
     /// here are turns, one for each job.
+    ///
+    /// ```
+    /// # use ironsys::pool::{Pool, Share, Subpools};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pools = Subpools::over(Pool::builder("jobs").workers(1));
+    /// # let pools = pools.pool("api", Share::new(0..=1)).build()?;
+    /// assert_eq!(pools.stats().running, 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.threads.stats()
@@ -90,6 +119,17 @@ impl Subpools {
     /// # Cancellation
     /// When `ctx` stops, the running jobs are cancelled and what has not begun is handed back. Called
     /// by one of its own jobs it does so at once.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{Pool, Share, Subpools}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let pools = Subpools::over(Pool::builder("jobs").workers(1));
+    /// # let pools = pools.pool("api", Share::new(0..=1)).build()?;
+    /// pools.get("api").ok_or("no such pool")?.execute(&ctx, |_| ())?;
+    /// assert_eq!(pools.drain(&ctx)["api"].done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> HashMap<Arc<str>, Drained> {
         panics::discard(self.shared.shares.close());

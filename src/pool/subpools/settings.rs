@@ -30,23 +30,45 @@ pub struct Share {
 impl Share {
     /// Makes a share: how many jobs can always run at a time, whatever the others do, and how many may
     /// run at a time at the most. At least 0 means that it lives of what the others leave over.
+    ///
+    /// ```
+    /// # use ironsys::pool::Share;
+    /// let share = Share::new(0..=2);
+    /// assert_eq!((share.least(), share.most()), (0, 2));
+    /// ```
     pub fn new(threads: RangeInclusive<usize>) -> Self {
         Share { least: *threads.start(), most: *threads.end(), queue: 256 }
     }
 
     /// Sets how many jobs may wait. The default is 256; 0 is refused.
+    ///
+    /// ```
+    /// # use ironsys::pool::{Pool, Share, Subpools};
+    /// let pools = Subpools::over(Pool::builder("jobs").workers(1));
+    /// assert!(pools.pool("api", Share::new(0..=1).queue(0)).build().is_err());
+    /// ```
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = jobs;
         self
     }
 
     /// Returns how many jobs can always run at a time.
+    ///
+    /// ```
+    /// # use ironsys::pool::Share;
+    /// assert_eq!(Share::new(1..=4).least(), 1);
+    /// ```
     #[must_use]
     pub fn least(&self) -> usize {
         self.least
     }
 
     /// Returns how many jobs may run at a time.
+    ///
+    /// ```
+    /// # use ironsys::pool::Share;
+    /// assert_eq!(Share::new(1..=4).most(), 4);
+    /// ```
     #[must_use]
     pub fn most(&self) -> usize {
         self.most
@@ -63,6 +85,15 @@ pub struct SubpoolsBuilder {
 
 impl SubpoolsBuilder {
     /// Adds a subpool.
+    ///
+    /// ```
+    /// # use ironsys::pool::{Pool, Share, Subpools};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pools = Subpools::over(Pool::builder("jobs").workers(1));
+    /// let pools = pools.pool("api", Share::new(0..=1)).build()?;
+    /// assert!(pools.get("api").is_some() && pools.get("mail").is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn pool(mut self, name: impl Into<String>, share: Share) -> Self {
         self.shares.push((name.into(), share));
         self
@@ -74,6 +105,11 @@ impl SubpoolsBuilder {
     /// `pool`: there is none, two have one name, a share is empty, lets nothing run, or its queue is
     /// 0, together they reserve more threads than there are, or one reserves none and none is left
     /// over. `order`: the threads have an order of their own. And what [`Builder::build`] refuses.
+    ///
+    /// ```
+    /// # use ironsys::pool::{Pool, Subpools};
+    /// assert!(Subpools::over(Pool::builder("jobs").workers(1)).build().is_err()); // no subpool
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<Subpools, BuildError> {
         let wrong = |field, problem: String| Err(BuildError::new("subpools", field, problem));
