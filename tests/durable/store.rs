@@ -132,6 +132,48 @@ fn a_second_store_on_the_file_is_refused() {
     assert!(DiskStore::<u64>::open(&path).is_err());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_save_to_a_file_that_is_no_longer_there_fails_until_it_is_back() {
+    let (ctx, _cancel) = root();
+    let dir = folder();
+    let (boards, away) = (dir.path().join("boards"), dir.path().join("away"));
+    fs::create_dir(&boards).expect("there is room");
+    let path = boards.join("states");
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    store.save(&ctx, &7, &Snapshot::new(1, "state")).expect("there is room");
+    fs::rename(&boards, &away).expect("it is there");
+    let error = store.save(&ctx, &7, &Snapshot::new(2, "state")).expect_err("it is not there");
+    assert!(error.to_string().contains("removed or replaced"), "{error}");
+    store.save(&ctx, &7, &Snapshot::new(3, "state")).expect_err("it is not there");
+    fs::rename(&away, &boards).expect("it is there");
+    store.save(&ctx, &7, &Snapshot::new(4, "state")).expect("it is back");
+    assert_eq!(store.load(&ctx, &7).expect("it is whole"), Some(Snapshot::new(4, "state")));
+    fs::remove_dir_all(&boards).expect("it is there");
+    for _ in 0..2 {
+        store.save(&ctx, &7, &Snapshot::new(5, "state")).expect_err("it is gone");
+    }
+    drop(store);
+    assert!(!boards.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_save_to_a_file_that_another_one_has_replaced_fails() {
+    let (ctx, _cancel) = root();
+    let dir = folder();
+    let (path, other) = (dir.path().join("states"), dir.path().join("other"));
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    let copy = DiskStore::<u64>::open(&other).expect("it opens");
+    copy.save(&ctx, &7, &Snapshot::new(7, "the copy's")).expect("there is room");
+    drop(copy);
+    fs::rename(&other, &path).expect("it is there");
+    store.save(&ctx, &7, &Snapshot::new(1, "state")).expect_err("nobody would find it");
+    // From now on it is the store of the file that is there.
+    let found = store.load(&ctx, &7).expect("it is whole");
+    assert_eq!(found, Some(Snapshot::new(7, "the copy's")));
+}
+
 #[test]
 fn a_flipped_bit_is_an_error_that_names_the_session() {
     const STATE: &[u8] = b"a state that stands nowhere else in the file";
