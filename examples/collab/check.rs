@@ -52,15 +52,21 @@ fn read(answers: &Path) -> Result<(u64, BTreeMap<u32, Change>), String> {
     let (mut answered, mut last) = (0, BTreeMap::new());
     for (n, line) in lines.lines().enumerate() {
         let line = line.map_err(|e| named(&e))?;
-        let numbers: Vec<u64> = line.split(' ').map_while(|word| word.parse().ok()).collect();
-        let [id, version, trail] = numbers[..] else {
+        let Some((id, Change { version, trail })) = parse(&line) else {
             return Err(named(&format_args!("line {}: {line:?} is no answer", n + 1)));
         };
         answered += 1;
-        let change = last.entry(id as u32).or_insert(Change { version, trail });
+        let change = last.entry(id).or_insert(Change { version, trail });
         if version >= change.version {
             *change = Change { version, trail };
         }
     }
     Ok((answered, last))
+}
+
+fn parse(line: &str) -> Option<(u32, Change)> {
+    let mut words = line.split(' ');
+    let mut next = || words.next()?.parse::<u64>().ok();
+    let (id, version, trail) = (next()?.try_into().ok()?, next()?, next()?);
+    words.next().is_none().then_some((id, Change { version, trail }))
 }

@@ -24,6 +24,8 @@ pub(crate) struct Counts {
     pub(crate) crashes: AtomicU64,
     /// Questions that were lost with a board that crashed. The change may or may not be on disk.
     pub(crate) unanswered: AtomicU64,
+    /// Changes that could not be saved, and were answered so.
+    pub(crate) unsaved: AtomicU64,
     pub(crate) latency: Histogram,
 }
 
@@ -108,7 +110,10 @@ impl Load<'_> {
                     let _ = writeln!(io::stdout().lock(), "{id} {version} {trail}");
                 }
             }
-            Ok(Err(Refused::NotSaved(error))) => say::err(format_args!("collab: {error}")),
+            Ok(Err(Refused::NotSaved(error))) => {
+                self.counts.unsaved.fetch_add(1, Relaxed);
+                say::err(format_args!("collab: {error}"));
+            }
             Ok(Err(_)) => drop(self.counts.refused.fetch_add(1, Relaxed)),
             Err(error) => self.failed(error)?,
         }

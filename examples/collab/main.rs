@@ -20,17 +20,19 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ironsys::bus::Bus;
 use ironsys::durable::DiskStore;
 use ironsys::session::Manager;
-use ironsys::{Canceller, Context, Stop};
+use ironsys::{Canceller, Context};
 use lexopt::prelude::*;
 use serde_json::json;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use board::{Board, CRASH, Office};
 use load::{Counts, Load};
@@ -51,7 +53,8 @@ Options:
       --json          print the summary as one JSON object
   -h, --help          show this
 
-Exit status: 0 if all is well; 1 if something failed or is lost; 2 for wrong usage; 130 after Ctrl-C.
+Exit status: 0 if all is well; 1 if something failed, was not saved, or is lost; 2 for wrong usage; 130 after Ctrl-C,
+143 after SIGTERM. Either ends it in good order; a second one at once.
 ";
 
 struct Options {
@@ -113,6 +116,9 @@ fn parse_args() -> Result<Option<Options>, lexopt::Error> {
     if options.check.is_some() && options.dir.is_none() {
         return Err("--check needs --dir".into());
     }
+    if options.dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        return Err("--dir is empty".into());
+    }
     if options.say && options.json {
         return Err("--say and --json both write to the standard output".into());
     }
@@ -135,18 +141,25 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let office = Office { store: store.clone(), changes: Bus::new() };
     let watched = office.changes.subscribe(0)?;
     let (root, cancel) = Context::builder().value(office).build();
+    let unsaved = Arc::new(AtomicBool::new(false));
+    let lost = unsaved.clone();
     let boards = Manager::<Board>::builder("boards")
         .sharded(thread::available_parallelism().map_or(2, usize::from))
         .live_limit((options.boards as usize / 4).max(8))
         .idle_after(Duration::from_secs(1))
         // Crash buttons are pressed often here.
         .intensity(1_000_000, Duration::from_secs(1))
+        // Nothing that was answered is lost by it: that is on disk, or was answered with the error.
+        .on_unsaved(move |_, _, error| {
+            lost.store(true, Relaxed);
+            say::err(format_args!("collab: {error}"));
+        })
         .store(store)
         .context(&root)
         .build()?;
 
     let (ctx, stop) = root.with_timeout(Duration::from_secs(options.seconds)).with_cancel();
-    watch_for_interrupt(stop)?;
+    let signal = watch_for_signals(stop)?;
     let (counts, began) = (Counts::default(), Instant::now());
     let (ids, says) = (options.boards, options.say);
     let load = Load { boards: boards.sessions(), ids, counts: &counts, says };
@@ -160,19 +173,25 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Ok(())
     });
     let seconds = began.elapsed().as_secs_f64();
-    let interrupted = matches!(ctx.check(), Err(Stop::Cancelled(_)));
     drop(worked); // It ends when its time is over, or it was interrupted.
 
     let stats = boards.stats();
     let closed = boards.close(&root.shielded(Duration::from_secs(30)));
-    let rate = counts.changes.load(std::sync::atomic::Ordering::Relaxed) as f64 / seconds;
+    let rate = counts.changes.load(Relaxed) as f64 / seconds;
     let seen = std::iter::from_fn(|| watched.try_recv().ok()).count();
     summary(options, &stats, &counts, rate, seen);
     drop(cancel);
     if !closed.in_time {
         return Err("not every board was saved within 30 s".into());
     }
-    Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    let failed = counts.unsaved.load(Relaxed);
+    if failed > 0 || unsaved.load(Relaxed) {
+        return Err(format!("{failed} changes were not saved").into());
+    }
+    Ok(ExitCode::from(match signal.load(Relaxed) {
+        0 => 0,
+        signal => 128 + signal as u8,
+    }))
 }
 
 fn summary(
@@ -183,14 +202,14 @@ fn summary(
     seen: usize,
 ) {
     if options.json {
-        let get =
-            |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+        let get = |count: &AtomicU64| count.load(Relaxed);
         let object = json!({
             "changes": get(&counts.changes), "changes_per_second": rate.round(),
             "views": get(&counts.views), "refused": get(&counts.refused),
             "p50_us": counts.latency.quantile(0.5), "p99_us": counts.latency.quantile(0.99),
             "boards": stats.sessions, "in_memory": stats.live, "restarts": stats.restarts,
             "crashes": get(&counts.crashes), "unanswered": get(&counts.unanswered),
+            "unsaved": get(&counts.unsaved),
         });
         say::out(format_args!("{object}"));
     } else {
@@ -206,7 +225,10 @@ fn look(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Err("--check needs --dir".into());
     };
     let (ctx, _cancel) = Context::root();
-    let found = check::check(&ctx, &dir.join("boards.redb"), answers)?;
+    let store = dir.join("boards.redb");
+    // To look makes nothing.
+    fs::metadata(&store).map_err(|e| format!("{}: {e}", store.display()))?;
+    let found = check::check(&ctx, &store, answers)?;
     found.lost.iter().for_each(|lost| say::err(format_args!("collab: {lost}")));
     say::out(format_args!(
         "{} changes of {} boards were answered; {} boards have lost some",
@@ -229,12 +251,18 @@ fn quiet_crashes() {
     }));
 }
 
-fn watch_for_interrupt(cancel: Canceller) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT])?;
+/// What was received; 0 for nothing yet. The second one ends the process as if nobody had listened.
+fn watch_for_signals(cancel: Canceller) -> io::Result<Arc<AtomicI32>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let first = Arc::new(AtomicI32::new(0));
+    let told = first.clone();
     thread::Builder::new().name("signals".into()).spawn(move || {
-        if signals.forever().next().is_some() {
+        for signal in signals.forever() {
+            if told.swap(signal, Relaxed) != 0 {
+                let _ = emulate_default_handler(signal);
+            }
             cancel.cancel_with("interrupted");
         }
     })?;
-    Ok(())
+    Ok(first)
 }

@@ -13,9 +13,10 @@ use crate::load::Counts;
 
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Draws until the context stops; nothing at all unless stderr is a terminal.
+/// Draws until the context stops; nothing at all unless stderr is a terminal that can go back.
 pub(crate) fn draw(ctx: &Context, boards: &Sessions<Board>, counts: &Counts) -> Result<(), Stop> {
-    if !io::stderr().is_terminal() {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    if is_dumb || !io::stderr().is_terminal() {
         return Ok(());
     }
     let mut before = 0;
@@ -52,6 +53,7 @@ pub(crate) fn rows(text: &mut String, stats: &Stats, counts: &Counts, rate: f64)
         ("threads", stats.threads.to_string()),
         ("crashes / restarts", format!("{} / {}", get(&counts.crashes), stats.restarts)),
         ("lost with a crash", get(&counts.unanswered).to_string()),
+        ("not saved", get(&counts.unsaved).to_string()),
     ];
     for (name, value) in rows {
         let _ = writeln!(text, "  {name:<18} {value}");

@@ -132,6 +132,48 @@ fn a_second_store_on_the_file_is_refused() {
     assert!(DiskStore::<u64>::open(&path).is_err());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_save_to_a_file_that_is_no_longer_there_fails_until_it_is_back() {
+    let (ctx, _cancel) = root();
+    let dir = folder();
+    let (boards, away) = (dir.path().join("boards"), dir.path().join("away"));
+    fs::create_dir(&boards).expect("there is room");
+    let path = boards.join("states");
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    store.save(&ctx, &7, &Snapshot::new(1, "state")).expect("there is room");
+    fs::rename(&boards, &away).expect("it is there");
+    let error = store.save(&ctx, &7, &Snapshot::new(2, "state")).expect_err("it is not there");
+    assert!(error.to_string().contains("removed or replaced"), "{error}");
+    store.save(&ctx, &7, &Snapshot::new(3, "state")).expect_err("it is not there");
+    fs::rename(&away, &boards).expect("it is there");
+    store.save(&ctx, &7, &Snapshot::new(4, "state")).expect("it is back");
+    assert_eq!(store.load(&ctx, &7).expect("it is whole"), Some(Snapshot::new(4, "state")));
+    fs::remove_dir_all(&boards).expect("it is there");
+    for _ in 0..2 {
+        store.save(&ctx, &7, &Snapshot::new(5, "state")).expect_err("it is gone");
+    }
+    drop(store);
+    assert!(!boards.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_save_to_a_file_that_another_one_has_replaced_fails() {
+    let (ctx, _cancel) = root();
+    let dir = folder();
+    let (path, other) = (dir.path().join("states"), dir.path().join("other"));
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    let copy = DiskStore::<u64>::open(&other).expect("it opens");
+    copy.save(&ctx, &7, &Snapshot::new(7, "the copy's")).expect("there is room");
+    drop(copy);
+    fs::rename(&other, &path).expect("it is there");
+    store.save(&ctx, &7, &Snapshot::new(1, "state")).expect_err("nobody would find it");
+    // From now on it is the store of the file that is there.
+    let found = store.load(&ctx, &7).expect("it is whole");
+    assert_eq!(found, Some(Snapshot::new(7, "the copy's")));
+}
+
 #[test]
 fn a_flipped_bit_is_an_error_that_names_the_session() {
     const STATE: &[u8] = b"a state that stands nowhere else in the file";
@@ -246,4 +288,71 @@ fn ctrl_c_ends_it_with_130_and_everything_saved() {
     let mut check = Command::new(collab());
     check.arg("--check").arg(&answers).arg("--dir").arg(dir.path());
     assert!(check.output().expect("it runs").status.success());
+}
+
+/// Starts it, and returns what it says.
+fn started(dir: &std::path::Path) -> (std::process::Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(collab())
+        .args(["--say", "--seconds", "60", "--boards", "50", "--people", "4", "--dir"])
+        .arg(dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example is built with the tests");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    (child, lines.map_while(Result::ok))
+}
+
+#[test]
+fn sigterm_ends_it_in_good_order() {
+    let dir = folder();
+    let (mut child, mut lines) = started(dir.path());
+    assert_eq!(lines.by_ref().take(20).count(), 20);
+    let pid = child.id().to_string();
+    let term = || Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+    assert!(term().success());
+    lines.for_each(drop);
+    assert_eq!(child.wait().expect("it has ended").code(), Some(143));
+}
+
+#[test]
+fn a_folder_that_is_gone_is_a_failure_of_it() {
+    let dir = folder();
+    let boards = dir.path().join("boards");
+    let (child, mut lines) = started(&boards);
+    let errors = thread::spawn(move || {
+        let pid = child.id().to_string();
+        let mut child = child;
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        // It is told to end when it has noticed.
+        let error = lines.next().expect("an error").expect("text");
+        let _ = Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
+        lines.map_while(Result::ok).for_each(drop);
+        (error, child.wait().expect("it has ended").code())
+    });
+    assert_eq!(lines.by_ref().take(20).count(), 20);
+    fs::remove_dir_all(&boards).expect("it is there");
+    lines.for_each(drop);
+    let (error, code) = errors.join().expect("it does not panic");
+    assert!(error.contains("store"), "{error}");
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn its_check_takes_no_line_for_another_and_makes_no_file() {
+    let dir = folder();
+    let answers = dir.path().join("answers");
+    let check = |dir: &std::path::Path| {
+        let mut check = Command::new(collab());
+        check.arg("--check").arg(&answers).arg("--dir").arg(dir);
+        check.output().expect("the example is built with the tests").status.code()
+    };
+    fs::write(&answers, "").expect("it is written");
+    assert_eq!((check(dir.path()), dir.path().join("boards.redb").exists()), (Some(1), false));
+    drop(DiskStore::<u32>::open(dir.path().join("boards.redb")).expect("it opens"));
+    assert_eq!(check(dir.path()), Some(0));
+    for line in ["4294967296 0 0", "1 0 0 x", "1 0 0 0", "1 0", "-1 0 0", ""] {
+        fs::write(&answers, format!("{line}\n")).expect("it is written");
+        assert_eq!(check(dir.path()), Some(1), "{line}");
+    }
 }

@@ -20,8 +20,9 @@ const QUEUE: usize = 4096;
 ///
 /// A [`Store`] for a [`Manager`](crate::session::Manager), built on redb: one file, no server. Each
 /// snapshot has a checksum; a damaged one is [`StoreError::Corrupt`] and names its id. What is saved while
-/// the disk is full fails; when there is room again it goes on. Dropping the store writes everything that
-/// was given to it.
+/// the disk is full fails; when there is room again it goes on. So does a save after the file was removed
+/// or replaced under the store (on Unix), until it is back. Dropping the store writes everything that was
+/// given to it.
 ///
 /// # Cost
 /// One thread. One sync for all snapshots that wait at the time, so sessions that save at once share

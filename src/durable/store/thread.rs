@@ -8,6 +8,7 @@ use crate::session::{Snapshot, StoreError};
 use crate::sync::catch_unwind;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> =
@@ -30,20 +31,28 @@ pub(super) enum Request<Id> {
 /// happens with the next request, when there may be room again.
 pub(super) struct File {
     path: PathBuf,
-    open: Option<Database>,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: Database,
+    /// Which file it is: under its path there may be another by now, or none.
+    inode: Inode,
 }
 
 impl File {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<File, String> {
+        // The same one, wherever the process goes.
+        let path = std::path::absolute(path).map_err(|e| e.to_string())?;
         let made = contained(|| {
-            let file = Database::create(path)?;
+            let file = Database::create(&path)?;
             let txn = file.begin_write()?;
             txn.open_table(TABLE)?;
             txn.commit()?;
-            Ok(file)
+            Ok(Open { file, inode: inode(&path)? })
         });
-        Ok(File { path: path.to_owned(), open: Some(made?) })
+        Ok(File { open: Some(made?), path })
     }
 
     fn with<R>(
@@ -51,18 +60,53 @@ impl File {
         f: impl FnOnce(&Database) -> Result<R, redb::Error>,
     ) -> Result<R, String> {
         contained(|| {
-            let file = match self.open.take() {
-                Some(file) => file,
+            let open = match self.open.take() {
+                Some(open) => open,
                 // Not made anew: a file that is gone is not an empty one.
-                None => Database::open(&self.path)?,
+                None => Open { file: Database::open(&self.path)?, inode: inode(&self.path)? },
             };
-            let result = f(&file);
+            let result = f(&open.file);
             if !matches!(result, Err(redb::Error::Io(_) | redb::Error::PreviousIo)) {
-                self.open = Some(file);
+                self.open = Some(open);
             }
             result
         })
     }
+
+    /// Writes, and makes sure that it is the file that whoever opens the path will read.
+    fn save<'a>(
+        &mut self,
+        saves: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<(), String> {
+        let mut saves = saves.peekable();
+        if saves.peek().is_none() {
+            return Ok(());
+        }
+        let (path, before) = (self.path.clone(), self.open.as_ref().map(|open| open.inode));
+        self.with(|file| {
+            commit(file, saves)?;
+            if before.is_some_and(|before| inode(&path).ok() != Some(before)) {
+                return Err(redb::Error::Io(io::Error::other("the file was removed or replaced")));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What tells a file from another one that takes its place.
+type Inode = (u64, u64);
+
+#[cfg(unix)]
+fn inode(path: &Path) -> io::Result<Inode> {
+    use std::os::unix::fs::MetadataExt;
+    let there = std::fs::metadata(path)?;
+    Ok((there.dev(), there.ino()))
+}
+
+/// A file that is open cannot be removed here.
+#[cfg(not(unix))]
+fn inode(_: &Path) -> io::Result<Inode> {
+    Ok((0, 0))
 }
 
 /// Serves until the handle is gone and everything in the queue is done.
@@ -105,7 +149,7 @@ fn perform<Id: fmt::Debug>(file: &mut File, group: &mut Vec<Request<Id>>) {
         Request::Save { key, record, .. } => Some((&key[..], &record[..])),
         _ => None,
     });
-    let saved = file.with(|file| commit(file, saves));
+    let saved = file.save(saves);
     for request in group.drain(..) {
         match request {
             Request::Save { id, done, .. } => {
@@ -125,10 +169,6 @@ fn commit<'a>(
     file: &Database,
     saves: impl Iterator<Item = (&'a [u8], &'a [u8])>,
 ) -> Result<(), redb::Error> {
-    let mut saves = saves.peekable();
-    if saves.peek().is_none() {
-        return Ok(());
-    }
     let mut txn = file.begin_write()?;
     // So that a file that was not closed opens at once, whatever its size.
     txn.set_quick_repair(true);
