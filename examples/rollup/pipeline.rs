@@ -42,8 +42,8 @@ pub(crate) fn run(
     progress: &Progress,
 ) -> Result<(Totals, Journal), Error> {
     let cores = available_parallelism().map_or(1, NonZero::get);
-    // So many blocks that nobody waits for workers who finish out of order.
-    let window = 5 * cores;
+    // So many blocks that nobody waits for workers who finish out of order, or for a thread to wake up.
+    let window = 16 * cores;
     // What has been recorded leaves its buffer for another block.
     let (free, spare) = channel::bounded(window);
     let reader = Reader::new(sources, spare.clone(), progress);
