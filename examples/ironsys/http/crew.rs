@@ -77,6 +77,11 @@ impl<'a, H: Handler> Crew<'a, H> {
         let (give, work) = channel::bounded(1);
         let mut chunk = vec![0; CHUNK];
         let stops = [s.ctx(), self.intake];
+        // Until either stops: the scope does alone when there was no thread to be had.
+        let (rest, end) = s.ctx().with_cancel();
+        let _ends = self.intake.on_stop(move |_| {
+            end.cancel();
+        });
         let open = || self.stats.open.load(Ordering::SeqCst) > 0;
         loop {
             let set = &self.watches[watch];
@@ -93,7 +98,7 @@ impl<'a, H: Handler> Crew<'a, H> {
                 }
                 spare.push((me, give.clone()));
             }
-            watch = match work.recv(self.intake) {
+            watch = match work.recv(&rest) {
                 Ok(watch) => watch,
                 // Whoever is not among the spare ones any more has been given a watch.
                 Err(_) if self.strike(me) => return,
