@@ -5,6 +5,7 @@ use super::effects::Effects;
 use super::run::Run;
 use super::timing::Now;
 use crate::context::{Context, Op, Stop};
+use crate::panics;
 use crate::pool::Submitter;
 use crate::sync::{Arc, LeakTrack, Mutex, MutexGuard, next_number, planted};
 use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
@@ -82,7 +83,10 @@ impl Core {
             let work = move |ctx: &Context| run.perform(&Context::merge(&both, ctx));
             // With a ticket, so that the run is dropped, and ends, if the pool stops before it begins.
             if let Err(e) = pool.submit(ctx, work) {
-                log::error!("ironsys: a run of {} was not taken by its pool: {e}", this.name);
+                let name = &this.name;
+                panics::contain(|| {
+                    log::error!("ironsys: a run of {name} was not taken by its pool: {e}")
+                });
             }
         }
     }

@@ -52,11 +52,10 @@ impl Run {
             Ok(Err(text)) => Outcome::Failed(text),
             Err(payload) => {
                 let text = panics::message(&*payload).to_owned();
-                log::error!(
-                    "ironsys: the job {}, added at {}, panicked: {text}",
-                    begun.id,
-                    begun.at
-                );
+                let (id, at) = (&begun.id, begun.at);
+                panics::contain(|| {
+                    log::error!("ironsys: the job {id}, added at {at}, panicked: {text}");
+                });
                 panics::discard(payload);
                 Outcome::Panicked(text)
             }

@@ -175,7 +175,8 @@ impl<T, E: fmt::Display> Thread<T, E> {
         match (why, &mut self.on_failed) {
             (Ok(error), Some(on_failed)) => {
                 if let Err(payload) = catch_unwind(|| on_failed(unclaimed, error)) {
-                    log::error!("ironsys: on_failed panicked: {}", panics::message(&*payload));
+                    let text = panics::message(&*payload);
+                    panics::contain(|| log::error!("ironsys: on_failed panicked: {text}"));
                     panics::discard(payload);
                 }
             }
@@ -186,7 +187,10 @@ impl<T, E: fmt::Display> Thread<T, E> {
                 panics::discard(unclaimed);
             }
             (Err(panic), _) => {
-                log::error!("ironsys: {} items were not written: panic: {panic}", unclaimed.len());
+                let n = unclaimed.len();
+                panics::contain(|| {
+                    log::error!("ironsys: {n} items were not written: panic: {panic}")
+                });
                 panics::discard(unclaimed);
             }
         }
