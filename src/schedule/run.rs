@@ -33,7 +33,7 @@ impl Run {
         self.begun = true;
         let ctx = begun.timeout.map_or(ctx.clone(), |timeout| ctx.with_timeout(timeout));
         let began = core.ctx.clock().now();
-        let result = core.inside(|| {
+        let result = core.inside(self.job, || {
             let id = Some(begun.id.clone());
             let parent = observe::current();
             let _listed = observe::begin(ctx.registry(), TaskKind::Job, id, begun.at, parent);
