@@ -19,7 +19,7 @@ pub(super) type OnFailed<T, E> = Box<dyn FnMut(Vec<T>, &E) + Send>;
 pub(super) struct Entry<T, E> {
     pub(super) item: T,
     pub(super) reply: Option<Reply<Outcome<T, E>>>,
-    /// When it was accepted, by the caller's clock.
+    /// When its send began, by the batcher's clock.
     pub(super) at: Instant,
 }
 
