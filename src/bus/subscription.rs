@@ -147,7 +147,9 @@ pub(super) fn handle<M: Send + 'static>(
                 drop(counts);
                 if let Err(payload) = called {
                     let message = panics::message(&*payload);
-                    log::error!("ironsys: a handler of bus `{name}` panicked: {message}");
+                    panics::contain(|| {
+                        log::error!("ironsys: a handler of bus `{name}` panicked: {message}");
+                    });
                     panics::discard(payload);
                 }
             }

@@ -78,7 +78,9 @@ impl<T> Thread<T> {
             return;
         }
         self.counts.with(|counts| counts.dropped += left.len() as u64);
-        log::warn!("ironsys: owner `{}` ended before {} calls", self.name, left.len());
+        panics::contain(|| {
+            log::warn!("ironsys: owner `{}` ended before {} calls", self.name, left.len());
+        });
         for message in left {
             panics::discard(message);
         }

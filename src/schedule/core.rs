@@ -5,6 +5,7 @@ use super::effects::Effects;
 use super::run::Run;
 use super::timing::Now;
 use crate::context::{Context, Op, Stop};
+use crate::panics;
 use crate::pool::Submitter;
 use crate::sync::{Arc, LeakTrack, Mutex, MutexGuard, next_number, planted};
 use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
@@ -20,8 +21,8 @@ pub(super) struct Core {
 }
 
 crate::sync::thread_local_in_build! {
-    /// The schedulers whose jobs this thread runs, one entry a run: it does not wait for itself.
-    static MINE: RefCell<Vec<u64>> = RefCell::new(Vec::new());
+    /// The schedulers and jobs whose runs this thread is inside of: it does not wait for itself.
+    static MINE: RefCell<Vec<(u64, u64)>> = RefCell::new(Vec::new());
 }
 
 impl Core {
@@ -82,9 +83,27 @@ impl Core {
             let work = move |ctx: &Context| run.perform(&Context::merge(&both, ctx));
             // With a ticket, so that the run is dropped, and ends, if the pool stops before it begins.
             if let Err(e) = pool.submit(ctx, work) {
-                log::error!("ironsys: a run of {} was not taken by its pool: {e}", this.name);
+                let name = &this.name;
+                panics::contain(|| {
+                    log::error!("ironsys: a run of {name} was not taken by its pool: {e}")
+                });
             }
         }
+    }
+
+    /// For a thread that is inside of runs and is to wait for the others: performs what is ready, since
+    /// nobody else may be there to do so, and gives up what would begin after the thread's own runs.
+    pub(super) fn help(this: &Arc<Core>, ctx: &Context) {
+        let mine = this.mine();
+        if mine.is_empty() {
+            return;
+        }
+        let ctx = Context::merge(ctx, &this.ctx);
+        while !ctx.is_stopped() {
+            let Some((job, run)) = this.book().next_waiting() else { break };
+            Run::new(this.clone(), job, run).perform(&ctx);
+        }
+        this.change(|book, fx| mine.iter().for_each(|job| book.give_up_pending(*job, fx)));
     }
 
     /// Waits until every run that was accepted has ended, but for those that the calling thread is
@@ -92,7 +111,7 @@ impl Core {
     /// left before they took up their work.
     pub(super) fn wait_for_ends(&self, ctx: &Context) -> Result<(), Stop> {
         let mut op =
-            Ended { core: self, accepted: true, but: self.mine(), place: Place::default() };
+            Ended { core: self, accepted: true, but: self.mine().len(), place: Place::default() };
         Context::merge(ctx, &self.ctx)
             .block(Site::new(WaitKind::Join, Some(self.name.clone())), &mut op)
     }
@@ -100,17 +119,21 @@ impl Core {
     /// Waits until no run is at work, but for those that the calling thread is itself inside of.
     pub(super) fn wait_for_running(&self) {
         let mut op =
-            Ended { core: self, accepted: false, but: self.mine(), place: Place::default() };
+            Ended { core: self, accepted: false, but: self.mine().len(), place: Place::default() };
         self.ctx.block_to_the_end(Site::new(WaitKind::Join, Some(self.name.clone())), &mut op);
     }
 
-    fn mine(&self) -> usize {
-        MINE.try_with(|mine| mine.borrow().iter().filter(|id| **id == self.id).count()).unwrap_or(0)
+    /// The job of each run that the calling thread is inside of.
+    fn mine(&self) -> Vec<u64> {
+        let of = |mine: &RefCell<Vec<(u64, u64)>>| {
+            mine.borrow().iter().filter(|(id, _)| *id == self.id).map(|(_, job)| *job).collect()
+        };
+        MINE.try_with(of).unwrap_or_default()
     }
 
-    /// Marks the calling thread as inside of a run while `f` runs. `f` does not unwind.
-    pub(super) fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _ = MINE.try_with(|mine| mine.borrow_mut().push(self.id));
+    /// Marks the calling thread as inside of a run of `job` while `f` runs. `f` does not unwind.
+    pub(super) fn inside<R>(&self, job: u64, f: impl FnOnce() -> R) -> R {
+        let _ = MINE.try_with(|mine| mine.borrow_mut().push((self.id, job)));
         let out = f();
         let _ = MINE.try_with(|mine| mine.borrow_mut().pop());
         out

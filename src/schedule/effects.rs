@@ -24,7 +24,7 @@ impl Effects {
             canceller.cancel_with(why);
         }
         for line in self.log {
-            log::error!("ironsys: {line}");
+            panics::contain(|| log::error!("ironsys: {line}"));
         }
         drop(self.dropped);
         for job in self.gone {

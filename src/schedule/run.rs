@@ -33,7 +33,7 @@ impl Run {
         self.begun = true;
         let ctx = begun.timeout.map_or(ctx.clone(), |timeout| ctx.with_timeout(timeout));
         let began = core.ctx.clock().now();
-        let result = core.inside(|| {
+        let result = core.inside(self.job, || {
             let id = Some(begun.id.clone());
             let parent = observe::current();
             let _listed = observe::begin(ctx.registry(), TaskKind::Job, id, begun.at, parent);
@@ -52,11 +52,10 @@ impl Run {
             Ok(Err(text)) => Outcome::Failed(text),
             Err(payload) => {
                 let text = panics::message(&*payload).to_owned();
-                log::error!(
-                    "ironsys: the job {}, added at {}, panicked: {text}",
-                    begun.id,
-                    begun.at
-                );
+                let (id, at) = (&begun.id, begun.at);
+                panics::contain(|| {
+                    log::error!("ironsys: the job {id}, added at {at}, panicked: {text}");
+                });
                 panics::discard(payload);
                 Outcome::Panicked(text)
             }

@@ -119,6 +119,23 @@ impl Book {
         self.tell_of_ends(fx);
     }
 
+    /// A run that may begin now, whoever has it in hand: whoever is first begins it.
+    pub(super) fn next_waiting(&mut self) -> Option<(u64, u64)> {
+        self.ready.pop_front().or_else(|| {
+            let found = |(key, job): (&u64, &Job)| job.waiting.first().map(|run| (*key, *run));
+            self.jobs.iter().find_map(found)
+        })
+    }
+
+    /// What waits for the end of a run of this job will not begin.
+    pub(super) fn give_up_pending(&mut self, key: u64, fx: &mut Effects) {
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        let given_up = std::mem::take(&mut job.pending);
+        self.waiting -= given_up;
+        self.cancelled += given_up;
+        self.tell_of_ends(fx);
+    }
+
     pub(super) fn forget_if_over(&mut self, key: u64, fx: &mut Effects) {
         if self.jobs.get(&key).is_some_and(Job::is_over) {
             self.take_out(key, None, fx);

@@ -81,7 +81,8 @@ impl Scheduler {
     /// Ends the schedule, waits for the runs that were accepted, joins the threads, and hands back the
     /// jobs that are left.
     ///
-    /// Called by one of its own jobs, it does not wait for that one.
+    /// Called by one of its own jobs, it does not wait for that run, gives up the runs of that job which
+    /// wait for its end, and begins what else is ready on the spot.
     ///
     /// # Cancellation
     /// When `ctx` stops, the runs that have not begun are given up and those at work are cancelled;
@@ -108,7 +109,11 @@ impl Scheduler {
         let Some(threads) = self.threads.take() else { return };
         let core = self.handle.core.clone();
         core.change(|book, fx| book.close(fx));
-        let why = match ctx.map(|ctx| core.wait_for_ends(ctx)) {
+        let wait = |ctx: &Context| {
+            Core::help(&core, ctx);
+            core.wait_for_ends(ctx)
+        };
+        let why = match ctx.map(wait) {
             Some(Ok(())) => None,
             Some(Err(stop)) => Some(format!("the scheduler was to drain, but was stopped: {stop}")),
             None => Some("the scheduler was dropped".into()),

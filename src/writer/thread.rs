@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 pub(super) type OnError = Box<dyn FnMut(&io::Error) + Send>;
 
+/// When the timer is up; `None`: beyond the end of time.
+type Due = Option<Instant>;
+
 pub(super) struct Thread<W> {
     pub(super) shared: Arc<Shared>,
     pub(super) sink: W,
@@ -25,7 +28,7 @@ impl<W: Write> Thread<W> {
     /// Writes until the writer is closed, or has failed, or `ctx` stops; gives the sink back.
     pub(super) fn run(mut self, ctx: &Context) -> W {
         let mut hand = Vec::new();
-        let mut due = None;
+        let mut due: Option<Due> = None;
         let site = Site::new(WaitKind::Work, Some(self.shared.name.clone()));
         let end = loop {
             if let Err(stop) = ctx.check() {
@@ -33,19 +36,20 @@ impl<W: Write> Thread<W> {
             }
             let timer = match due {
                 None => Timer::Off,
-                Some(at) if ctx.clock().now() < at => Timer::Runs,
-                Some(_) => Timer::Up,
+                Some(None) => Timer::Runs,
+                Some(Some(at)) if ctx.clock().now() < at => Timer::Runs,
+                Some(Some(_)) => Timer::Up,
             };
             let shared = &self.shared;
             let mut op = Next { shared, hand: &mut hand, timer, place: Place::default() };
-            let task = ctx.block_until(due, site.clone(), &mut op);
+            let task = ctx.block_until(due.flatten(), site.clone(), &mut op);
             // What was done wins over a stop; what was only taken does not.
             let done = match ctx.check().and(task) {
                 Err(stop) => Err(Reason::Stopped(stop)),
                 Ok(None) => Ok(()), // It is time: look again.
                 Ok(Some(Task::End)) => break Ok(()),
                 Ok(Some(Task::Time)) => {
-                    due = ctx.clock().now().checked_add(self.flush_every);
+                    due = Some(ctx.clock().now().checked_add(self.flush_every));
                     Ok(())
                 }
                 Ok(Some(Task::Flush)) => self.flush(ctx, &mut due),
@@ -91,7 +95,7 @@ impl<W: Write> Thread<W> {
         out
     }
 
-    fn flush(&mut self, ctx: &Context, due: &mut Option<Instant>) -> Result<(), Reason> {
+    fn flush(&mut self, ctx: &Context, due: &mut Option<Due>) -> Result<(), Reason> {
         *due = None;
         let position = self.shared.with(|state, _| state.position());
         self.insist(ctx, |sink| sink.flush())?;
@@ -131,7 +135,8 @@ impl<W: Write> Thread<W> {
             if let Some(on_error) = &mut self.on_error
                 && let Err(payload) = catch_unwind(|| on_error(&error))
             {
-                log::error!("ironsys: on_error panicked: {}", panics::message(&*payload));
+                let text = panics::message(&*payload);
+                panics::contain(|| log::error!("ironsys: on_error panicked: {text}"));
                 panics::discard(payload);
             }
             let Some(delay) = delays.next() else { return Err(Reason::Io(Arc::new(error))) };

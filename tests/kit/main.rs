@@ -7,6 +7,7 @@ mod batcher;
 mod buffers;
 mod bus;
 mod goflow_writer;
+mod logs;
 mod owner;
 mod resource;
 mod sink;

@@ -4,10 +4,13 @@ use crate::sink::{Sink, Step};
 use crate::{ms, root, throw, timeless, until};
 use ironsys::schedule::Backoff;
 use ironsys::threads::ThreadCache;
+use ironsys::time::VirtualClock;
 use ironsys::writer::{BackgroundWriter, Reason, WriteError};
 use ironsys::{Context, Stop};
 use proptest::prelude::*;
 use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn at_once(attempts: u32) -> Backoff {
@@ -364,4 +367,28 @@ fn an_on_error_whose_drop_panics_does_not_take_the_sink_along() {
     let out = BackgroundWriter::builder(Vec::new()).on_error(on_error).build().unwrap();
     out.write(&ctx, "abc").unwrap();
     assert_eq!(out.drain(&ctx).sink.unwrap(), b"abc");
+}
+
+/// A time that no clock can hold is never: the thread waits for other things, and does not look at the
+/// clock again and again. (Virtual time jumps when everybody waits, the writer among them.)
+#[test]
+fn a_flush_beyond_the_end_of_time_is_waited_for_like_none() {
+    for beyond in [Duration::from_secs(u64::MAX), Duration::MAX] {
+        let time = VirtualClock::auto();
+        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+        let out = BackgroundWriter::builder(Vec::new()).flush_every(beyond).context(&ctx);
+        let out = out.build().unwrap();
+        out.write(&ctx, "a").unwrap();
+        let (slept, ctx2) = (Arc::new(AtomicBool::new(false)), ctx.clone());
+        let sleeper = std::thread::spawn({
+            let slept = slept.clone();
+            move || slept.store(ctx2.sleep(ms(1000)).is_ok(), Ordering::SeqCst)
+        });
+        until(|| slept.load(Ordering::SeqCst));
+        sleeper.join().unwrap();
+        out.write(&ctx, "b").unwrap();
+        assert_eq!(out.stats().ledger.done, 0);
+        out.flush(&ctx).unwrap();
+        assert_eq!(out.drain(&ctx).sink.unwrap(), b"ab");
+    }
 }

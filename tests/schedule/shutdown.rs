@@ -127,6 +127,45 @@ fn a_job_may_be_the_one_that_ends_the_scheduler() {
     }
 }
 
+/// The one thread there is drains from inside of a run: what is ready it runs itself, and what would come
+/// after its own run does not begin.
+#[test]
+fn a_job_that_drains_leaves_nothing_waiting_for_its_own_thread() {
+    for given in [true, false] {
+        let (ctx, _cancel) = Context::builder().timeout(secs(30)).build();
+        let place = Arc::new(Mutex::new(None::<ironsys::schedule::Scheduler>));
+        let pool = Pool::builder("given").workers(1).context(&ctx).build().unwrap();
+        let s = ironsys::schedule::Scheduler::builder("s").context(&ctx);
+        let s = if given { s.pool(&pool) } else { s.workers(1) }.build().unwrap();
+        let day = || Plan::every(secs(86_400)).overlap(Overlap::Queue(4.try_into().unwrap()));
+        let (begun, has_begun) = channel::bounded(1);
+        let (report, reported) = channel::bounded(1);
+        let mine = place.clone();
+        let drains = move |ctx: &Context| {
+            begun.send(ctx, ()).unwrap();
+            until(|| mine.lock().unwrap().is_some());
+            let s = mine.lock().unwrap().take().unwrap();
+            report.try_send(s.drain(ctx)).unwrap();
+        };
+        s.add("drains", day(), drains).unwrap();
+        s.add("other", day(), |_: &Context| ()).unwrap();
+        s.run_now("drains").unwrap();
+        has_begun.recv(&ctx).unwrap();
+        for id in ["drains", "drains", "other", "other", "other"] {
+            s.run_now(id).unwrap();
+        }
+        let handle = s.handle();
+        *place.lock().unwrap() = Some(s);
+        until(|| !reported.is_empty());
+        let report = reported.recv(&ctx).unwrap();
+        assert_eq!((report.done, report.cancelled, report.left.len()), (3, 2, 2), "{given}");
+        until(|| handle.stats().ledger.in_flight == 0);
+        let ledger = handle.stats().ledger;
+        assert!(ledger.is_balanced() && ledger.done == 4, "{ledger}");
+        drop(pool);
+    }
+}
+
 #[test]
 fn jobs_run_on_a_given_pool() {
     let w = World::new();

@@ -361,3 +361,23 @@ proptest! {
         prop_assert_eq!(stats.ledger.accepted + stats.rejected, n as u64 + gates);
     }
 }
+
+/// Two wait for a key that may not be live yet. When it is, both have what they waited for.
+#[test]
+fn a_key_that_becomes_live_lets_all_in_that_wait_for_it() {
+    let ctx = root().0;
+    let pool = keyed(&ctx, 2, 1, 8);
+    let first = occupy(&pool, &ctx, "a");
+    let (go, gone) = channel::bounded::<()>(1);
+    std::thread::scope(|s| {
+        for n in 0..3 {
+            let (pool, ctx, gone) = (&pool, &ctx, gone.clone());
+            s.spawn(move || pool.execute(ctx, "b", move |job| drop(gone.recv(job))).unwrap());
+            until(|| pool.stats().blocked == n + 1);
+        }
+        drop(first); // One key may be live, and that is now `b`, which is busy until `go` goes.
+    });
+    assert_eq!((pool.stats().keys, pool.stats().waiting), (1, 2));
+    drop(go);
+    assert_eq!(pool.drain(&ctx).done, 4);
+}

@@ -5,6 +5,7 @@
 //!    in its queue. There are at most `max` live keys.
 //! 2. A key has one turn, or none; it has one if a job of it waits.
 //! 3. If another key may become live and somebody waits for that, one of them is on its way.
+//! 4. Whoever waits for a key to become live that is live is on its way.
 
 use crate::context::Stop;
 use crate::panics;
@@ -33,6 +34,8 @@ struct State {
     closed: bool,
     /// Calls that wait for one more key to be allowed.
     waiting: WaitQueue,
+    /// How many of these wait for which key.
+    wanted: HashMap<u64, usize>,
     /// Calls that wait for the last key to go.
     draining: WaitQueue,
     accepted: u64,
@@ -82,6 +85,7 @@ impl Keys {
             live: HashMap::new(),
             closed: false,
             waiting: WaitQueue::default(),
+            wanted: HashMap::new(),
             draining: WaitQueue::default(),
             accepted: 0,
             rejected: 0,
@@ -119,14 +123,18 @@ impl Keys {
                 let before = if places.key.is_taken() { 0 } else { state.waiting.len() };
                 if state.live.len().saturating_add(before) >= limits.keys {
                     match waiter {
-                        Some(waiter) => drop(state.waiting.enter(&mut places.key, waiter)),
+                        Some(waiter) => state.enter_line(key, places, waiter),
                         None => state.rejected += 1,
                     }
                     return Entered::Full(job);
                 }
                 state.live.insert(key, Key { lane: Lane::new(limits.queue), turn: false });
+                // Before its own place is given up: it may be the only one that waits for this key.
+                if state.wanted.get(&key).is_some_and(|n| *n > usize::from(places.key.is_taken())) {
+                    state.waiting.notify_all(wakes);
+                }
             }
-            state.leave_line(places, limits, wakes);
+            state.leave_line(key, places, limits, wakes);
             let Some(Key { lane, turn }) = state.live.get_mut(&key) else {
                 unreachable!("it was put in just now");
             };
@@ -236,17 +244,31 @@ impl Keys {
 
 impl State {
     fn leave(&mut self, key: u64, places: &mut Places, limits: Limits, wakes: &mut Wakes) {
-        self.leave_line(places, limits, wakes);
+        self.leave_line(key, places, limits, wakes);
         if let Some(of) = self.live.get_mut(&key) {
             of.lane.leave(&mut places.lane, wakes);
             self.forget(key, limits, wakes);
         }
     }
 
+    /// Waits in the line for a new key, or goes on doing so.
+    fn enter_line(&mut self, key: u64, places: &mut Places, waiter: &Arc<Waiter>) {
+        if !places.key.is_taken() {
+            *self.wanted.entry(key).or_default() += 1;
+        }
+        self.waiting.enter(&mut places.key, waiter);
+    }
+
     /// Leaves the line for a new key, and passes the baton.
-    fn leave_line(&mut self, places: &mut Places, limits: Limits, wakes: &mut Wakes) {
+    fn leave_line(&mut self, key: u64, places: &mut Places, limits: Limits, wakes: &mut Wakes) {
         if places.key.is_taken() {
             self.waiting.leave(&mut places.key);
+            if let Some(wanted) = self.wanted.get_mut(&key) {
+                *wanted -= 1;
+                if *wanted == 0 {
+                    self.wanted.remove(&key);
+                }
+            }
             self.pass_on(limits, wakes);
         }
     }

@@ -59,8 +59,8 @@ where
         self
     }
 
-    /// Sets how long after its first item was accepted a batch is called with what is there. The
-    /// default is 10 ms. With zero nothing is waited for: a batch is what is queued when its turn
+    /// Sets how long after its first item was sent a batch is called with what is there; a send that
+    /// waited for room counts from when it began to. The default is 10 ms. With zero nothing is waited for: a batch is what is queued when its turn
     /// comes. `Duration::MAX` waits until it is full.
     pub fn max_wait(mut self, time: Duration) -> Self {
         self.max_wait = time;

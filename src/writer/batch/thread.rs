@@ -19,7 +19,7 @@ pub(super) type OnFailed<T, E> = Box<dyn FnMut(Vec<T>, &E) + Send>;
 pub(super) struct Entry<T, E> {
     pub(super) item: T,
     pub(super) reply: Option<Reply<Outcome<T, E>>>,
-    /// When it was accepted, by the caller's clock.
+    /// When its send began, by the batcher's clock.
     pub(super) at: Instant,
 }
 
@@ -175,7 +175,8 @@ impl<T, E: fmt::Display> Thread<T, E> {
         match (why, &mut self.on_failed) {
             (Ok(error), Some(on_failed)) => {
                 if let Err(payload) = catch_unwind(|| on_failed(unclaimed, error)) {
-                    log::error!("ironsys: on_failed panicked: {}", panics::message(&*payload));
+                    let text = panics::message(&*payload);
+                    panics::contain(|| log::error!("ironsys: on_failed panicked: {text}"));
                     panics::discard(payload);
                 }
             }
@@ -186,7 +187,10 @@ impl<T, E: fmt::Display> Thread<T, E> {
                 panics::discard(unclaimed);
             }
             (Err(panic), _) => {
-                log::error!("ironsys: {} items were not written: panic: {panic}", unclaimed.len());
+                let n = unclaimed.len();
+                panics::contain(|| {
+                    log::error!("ironsys: {n} items were not written: panic: {panic}")
+                });
                 panics::discard(unclaimed);
             }
         }
