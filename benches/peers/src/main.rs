@@ -18,6 +18,7 @@ mod tally;
 mod versions;
 mod web;
 mod wires;
+mod zipf;
 
 use std::env;
 use std::ffi::OsString;

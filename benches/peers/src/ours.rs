@@ -282,12 +282,12 @@ pub(crate) fn policy(n: u64) -> f64 {
 // ===== sessions =====
 
 /// A counter of 64 bytes.
-struct Counter {
+pub(crate) struct Counter {
     count: u64,
     _rest: [u64; 7],
 }
 
-enum Cmd {
+pub(crate) enum Cmd {
     Add(u64),
     Report,
     Get(Reply<u64>),
@@ -316,31 +316,36 @@ impl Session for Counter {
     }
 }
 
-fn counters() -> Manager<Counter> {
+pub(crate) fn counters() -> Manager<Counter> {
     Manager::builder("counters").sharded(2).mailbox(64).build().expect("fine numbers")
 }
 
-/// Nanoseconds for each of `n` messages from two threads to `sessions`, by their ids.
-pub(crate) fn session_tell(n: u64, sessions: u64) -> f64 {
+/// Nanoseconds for each of `n` messages from two threads to `sessions`, which they have the addresses
+/// of, as the peers' senders have, or look up by their ids.
+pub(crate) fn session_tell(n: u64, sessions: u64, by_id: bool) -> f64 {
     let manager = counters();
     let (ctx, _cancel) = Context::root();
-    for id in 0..sessions {
-        manager.get_or_start(&ctx, &id).expect("it starts");
-    }
+    let start = |id| manager.get_or_start(&ctx, &id).expect("it starts");
+    let all: Vec<_> = (0..sessions).map(start).collect();
     ns_each(n, || {
         thread::scope(|s| {
             for sender in 0..2 {
-                let (manager, ctx) = (&manager, &ctx);
+                let (manager, ctx, all) = (&manager, &ctx, &all);
+                let to = move |i| (i + sender * sessions / 2) % sessions;
                 s.spawn(move || {
                     for i in 0..n / 2 {
-                        let id = (i + sender * sessions / 2) % sessions;
-                        manager.tell(ctx, &id, Cmd::Add(1)).expect("it lives");
+                        let told = if by_id {
+                            manager.tell(ctx, &to(i), Cmd::Add(1))
+                        } else {
+                            all[to(i) as usize].tell(ctx, Cmd::Add(1))
+                        };
+                        told.expect("it lives");
                     }
                 });
             }
         });
-        for id in 0..sessions {
-            manager.tell(&ctx, &id, Cmd::Report).expect("it lives");
+        for counter in &all {
+            counter.tell(&ctx, Cmd::Report).expect("it lives");
         }
         session::await_tally(n / 2 * 2);
     })
@@ -369,62 +374,6 @@ pub(crate) fn session_start(n: u64) -> f64 {
             thread::yield_now();
         }
     })
-}
-
-/// A manager with many sessions, and draws from a Zipf distribution with exponent 1.
-pub(crate) struct Zipf {
-    manager: Manager<Counter>,
-    sums: Vec<f64>,
-}
-
-impl Zipf {
-    pub(crate) fn new(sessions: u64) -> Self {
-        let manager = counters();
-        for id in 0..sessions {
-            manager.try_get_or_start(&id).expect("the manager is open");
-        }
-        let mut sum = 0.0;
-        let weigh = |rank: u64| {
-            sum += 1.0 / (rank + 1) as f64;
-            sum
-        };
-        Zipf { manager, sums: (0..sessions).map(weigh).collect() }
-    }
-
-    fn draws(&self, n: u64, mut seed: u64) -> Vec<u64> {
-        let whole = self.sums.last().copied().expect("there are sessions");
-        let draw = |_| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            let at = (seed >> 11) as f64 / (1_u64 << 53) as f64 * whole;
-            self.sums.partition_point(|sum| *sum < at) as u64
-        };
-        (0..n).map(draw).collect()
-    }
-
-    /// Nanoseconds for each of `n` messages from two threads.
-    pub(crate) fn tell(&self, n: u64) -> f64 {
-        let (ctx, _cancel) = Context::root();
-        let draws = [1, 2].map(|seed| self.draws(n / 2, seed * 0x9E37_79B9_7F4A_7C15));
-        let handled = || self.manager.loads().iter().map(|shard| shard.handled).sum::<u64>();
-        let before = handled();
-        ns_each(n, || {
-            thread::scope(|s| {
-                for draws in &draws {
-                    let ctx = &ctx;
-                    s.spawn(move || {
-                        for id in draws {
-                            self.manager.tell(ctx, id, Cmd::Add(1)).expect("it lives");
-                        }
-                    });
-                }
-            });
-            while handled() < before + n / 2 * 2 {
-                thread::yield_now();
-            }
-        })
-    }
 }
 
 /// Bytes for each of `n` sessions, all started and told something once, over the 64 of their state.

@@ -373,7 +373,7 @@ fn batch_vs_passivate() {
         manager.tell(&ctx, &1, Cmd::Add(1)).expect("it lives");
         let passivator = spawn({
             let sessions = manager.sessions();
-            move || drop(sessions.passivate(&1))
+            move || sessions.passivate(&1)
         });
         let batch = vec![(1, Cmd::Add(2)), (1, Cmd::Add(4))];
         manager.tell_all(&ctx, batch).expect("it comes back");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::go::Go;
 use crate::harness::{Bar, Case, Row, Settings};
-use crate::{actors, limits, ours, versions};
+use crate::{actors, limits, ours, versions, zipf};
 
 /// Ours must take at most this share of a peer's time: half as fast again.
 const TELL: Bar = Bar::AtMost(0.667);
@@ -33,7 +33,7 @@ pub(crate) fn await_tally(n: u64) {
 pub(crate) fn tell(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(2_000_000);
     let mut go = Go::start("session_tell")?;
-    let mut case = Case::new("session_tell", "ns/message", || ours::session_tell(n, ACTORS))
+    let mut case = Case::new("session_tell", "ns/message", || ours::session_tell(n, ACTORS, false))
         .peer("actix", versions::ACTIX, TELL, || actors::actix::tell(n))
         .peer("ractor", versions::RACTOR, TELL, || actors::ractor::tell(n))
         .peer("kameo", versions::KAMEO, TELL, || actors::kameo::tell(n))
@@ -45,6 +45,16 @@ pub(crate) fn tell(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
         });
     }
     Ok(case.limit("box and channel pair", || limits::box_and_pass(n)).measure(settings))
+}
+
+/// Our senders have ids, and look each up in a map that sessions come to and go from; the peers' have
+/// references all the same.
+pub(crate) fn tell_by_id(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    let n = settings.iterations(2_000_000);
+    Ok(Case::new("session_tell_by_id", "ns/message", || ours::session_tell(n, ACTORS, true))
+        .peer("kameo", versions::KAMEO, TELL, || actors::kameo::tell(n))
+        .peer("the same by address", "-", Bar::None, || ours::session_tell(n, ACTORS, false))
+        .measure(settings))
 }
 
 pub(crate) fn ask(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
@@ -76,13 +86,37 @@ pub(crate) fn start(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
 }
 
 /// Unscrambled Zipf over a million, beside the same draws folded onto a thousand.
-pub(crate) fn zipf(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+pub(crate) fn zipf_1m(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    zipfs("session_zipf_1m", settings, None)
+}
+
+pub(crate) fn zipf_in_batches(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    zipfs("session_zipf_1m_in_batches", settings, Some(64))
+}
+
+fn zipfs(
+    name: &'static str,
+    settings: &Settings,
+    batch: Option<usize>,
+) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(2_000_000);
     let million = if settings.quick { 50_000 } else { 1_000_000 };
-    let (many, few) = (ours::Zipf::new(million), ours::Zipf::new(1000));
-    Ok(Case::new("session_zipf_1m", "ns/message", || many.tell(n))
-        .peer("the same with 1,000 sessions", "-", Bar::AtMost(1.25), || few.tell(n))
+    let (many, few) = (zipf::Crowd::new(million), zipf::Crowd::new(1000));
+    let (wide, narrow) = (zipf::Draws::new(n, million), zipf::Draws::new(n, 1000));
+    let (far, near) = (zipf::Places::new(million), zipf::Places::new(1000));
+    Ok(Case::new(name, "ns/message", || many.tell(&wide, batch))
+        .peer("the same with 1,000 sessions", "-", Bar::AtMost(1.25), || few.tell(&narrow, batch))
+        .limit("two places in memory, of a million", || far.touch(&wide))
+        .limit("two places in memory, of 1,000", || near.touch(&narrow))
         .measure(settings))
+}
+
+/// Twice only: a round takes half a minute.
+pub(crate) fn passivate(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
+    let n = settings.iterations(10_000_000);
+    Ok(Case::new("session_passivate_10m", "GiB", || zipf::passivate(n))
+        .absolute(Bar::AtMost(24.0))
+        .measure(&Settings { rounds: 1, ..*settings }))
 }
 
 pub(crate) fn idle(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
