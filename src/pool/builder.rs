@@ -91,6 +91,14 @@ impl Builder {
 
     /// Sets how many jobs may wait. The default is 256. With 0 a job is accepted when a worker is
     /// there to take it; a pool that adapts or has an order needs at least 1.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("sums").workers(1).queue(8).build()?;
+    /// assert_eq!(pool.stats().queue.capacity, 8);
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, jobs: usize) -> Self {
         self.queue = jobs;
         self
@@ -117,6 +125,15 @@ impl Builder {
 
     /// Sets how long a job may wait before a pool that adapts grows. The default is 10 ms; with zero
     /// it grows whenever a job waits and nobody is idle, with `Duration::MAX` never.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("email").workers(1..=8).patience(Duration::MAX).build()?;
+    /// assert_eq!(pool.stats().workers, 1); // and it stays at that
+    /// # Ok(()) }
+    /// ```
     pub fn patience(mut self, time: Duration) -> Self {
         self.patience = time;
         self
@@ -124,6 +141,15 @@ impl Builder {
 
     /// Sets how long a worker has nothing to do before a pool that adapts can do without it. The
     /// default is 10 s; with `Duration::MAX` the pool never shrinks.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("email").workers(1..=8).keep_idle(Duration::from_secs(60)).build()?;
+    /// assert!(pool.stats().resizes.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn keep_idle(mut self, time: Duration) -> Self {
         self.keep_idle = time;
         self
@@ -134,6 +160,17 @@ impl Builder {
     /// it waits for, and counted in [`Stats::stuck`](super::Stats::stuck). The job goes on: to stop
     /// jobs give them a [`timeout`](super::JobOptions::timeout). The default is no limit;
     /// `Duration::MAX` is none either, zero is refused.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").heartbeat(Duration::from_secs(60)).build()?;
+    /// assert_eq!(pool.stats().stuck, 0);
+    /// let refused = Pool::builder("jobs").heartbeat(Duration::ZERO).build();
+    /// assert!(refused.unwrap_err().to_string().contains("heartbeat"));
+    /// # Ok(()) }
+    /// ```
     pub fn heartbeat(mut self, limit: Duration) -> Self {
         self.heartbeat = Some(limit);
         self
@@ -170,6 +207,26 @@ impl Builder {
 
     /// Sets what is called for each job past the limit of [`heartbeat`](Self::heartbeat). It runs on
     /// the clock's timer thread, so it must be short; its panic goes no further.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool, time::VirtualClock};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = VirtualClock::new();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let (told, is_told) = ironsys::channel::bounded(1);
+    /// let pool = Pool::builder("jobs").context(&ctx).heartbeat(Duration::from_secs(60));
+    /// let pool = pool.on_stuck(move |stuck| drop(told.try_send(stuck.to_string()))).build()?;
+    /// # let (begun, has_begun) = ironsys::channel::bounded(1);
+    /// pool.execute(&ctx, move |job| {
+    /// #   let _ = begun.send(job, ());
+    ///     job.wait_stopped();
+    /// })?;
+    /// # has_begun.recv(&ctx)?;
+    /// time.advance(Duration::from_secs(60));
+    /// assert!(is_told.recv(&ctx)?.contains("jobs"));
+    /// # Ok(()) }
+    /// ```
     pub fn on_stuck(mut self, tell: impl Fn(&Stuck) + Send + Sync + 'static) -> Self {
         self.on_stuck = Some(Arc::new(tell));
         self
@@ -181,6 +238,17 @@ impl Builder {
     /// When it stops, the pool is closed: calls that wait for room get their closures back, and jobs that
     /// have not begun are cancelled, as their tickets say. Those without a ticket are handed back by
     /// [`drain`](Pool::drain).
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").context(&ctx).build()?;
+    /// cancel.cancel();
+    /// let (caller, _cancel) = Context::root();
+    /// assert!(pool.submit(&caller, |_| ()).is_err_and(|e| e.is_closed()));
+    /// # Ok(()) }
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self
@@ -193,6 +261,15 @@ impl Builder {
     /// `replace_stuck`, or the system has no thread left to give; those that were started are stopped
     /// and joined. `queue`: 0, if the pool adapts or has an order. `order`: `aging` is zero.
     /// `heartbeat`: zero. `replace_stuck`: there is no `heartbeat` to go by, or it is too large.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("jobs").workers(2).build()?;
+    /// assert_eq!(pool.stats().workers, 2);
+    /// assert!(Pool::builder("none").workers(0).build().is_err());
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<Pool, BuildError> {
         self.check()?;

@@ -27,6 +27,17 @@ pub enum SubmitError<F> {
 
 impl<F> SubmitError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// cancel.cancel();
+    /// let refused = pool.submit(&ctx, |_| 7).unwrap_err();
+    /// assert_eq!(refused.into_inner()(&ctx), 7); // done here instead
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> F {
         match self {
@@ -37,6 +48,17 @@ impl<F> SubmitError<F> {
     }
 
     /// Returns whether the pool is closed.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// drop(pool);
+    /// assert!(submitter.submit(&ctx, |_| ()).is_err_and(|e| e.is_closed()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SubmitError::Closed(_))
@@ -66,6 +88,18 @@ pub enum TrySubmitError<F> {
 
 impl<F> TrySubmitError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// pool.drain(&ctx);
+    /// let refused = submitter.try_submit(|_| 7).unwrap_err();
+    /// assert_eq!(refused.into_inner()(&ctx), 7); // done here instead
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> F {
         match self {
@@ -74,6 +108,17 @@ impl<F> TrySubmitError<F> {
     }
 
     /// Returns whether the queue was full.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// pool.drain(&ctx);
+    /// assert!(submitter.try_submit(|_| ()).is_err_and(|e| !e.is_full())); // It is closed.
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TrySubmitError::Full(_))
@@ -111,12 +156,34 @@ pub enum JoinError {
 
 impl JoinError {
     /// Returns whether the job panicked.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let bad = pool.submit(&ctx, |_| panic!("no sum"))?;
+    /// assert!(bad.join(&ctx).is_err_and(|e: ironsys::pool::JoinError| e.is_panicked()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_panicked(&self) -> bool {
         matches!(self, JoinError::Panicked(_))
     }
 
     /// Returns whether the job never ran.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{JobOptions, Pool}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let late = JobOptions::new().timeout(Duration::ZERO);
+    /// let ticket = pool.submit_with(&ctx, late, |_| "never")?;
+    /// assert!(ticket.join(&ctx).is_err_and(|e| e.is_cancelled()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, JoinError::Cancelled(_))

@@ -47,6 +47,17 @@ impl<R: Send + 'static> Group<R> {
     ///
     /// # Errors
     /// The pool is closed, or `ctx` stopped; with the closure.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let mut group = pool.group();
+    /// group.submit(&ctx, |_| 2 + 2)?;
+    /// assert_eq!(group.join(&ctx)?.remove(0)?, 4);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn submit<F>(&mut self, ctx: &Context, job: F) -> Result<(), SubmitError<F>>
     where
@@ -58,18 +69,50 @@ impl<R: Send + 'static> Group<R> {
     }
 
     /// Returns how many jobs the group has.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// let mut group = pool.group();
+    /// group.submit(&ctx, |_| 2 + 2)?;
+    /// assert_eq!(group.len(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.tickets.len()
     }
 
     /// Returns whether the group has no job.
+    ///
+    /// ```
+    /// use ironsys::pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder("sums").workers(2).build()?;
+    /// assert!(pool.group::<u32>().is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tickets.is_empty()
     }
 
     /// Stops the jobs of this group: those that run find their context stopped, the rest never run.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("pages").workers(1).build()?;
+    /// let mut group = pool.group();
+    /// group.submit(&ctx, |job| job.wait_stopped())?;
+    /// group.submit(&ctx, |job| job.wait_stopped())?;
+    /// group.cancel();
+    /// assert!(group.join(&ctx)?[1].is_err()); // It never ran.
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         self.cancel.cancel_with("the group was cancelled");

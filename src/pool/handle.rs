@@ -27,6 +27,16 @@ pub struct Pool {
 
 impl Pool {
     /// Starts to build a pool; the name is for threads, waits and the task tree.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("thumbnails").workers(2).build()?;
+    /// assert_eq!(pool.name(), "thumbnails");
+    /// assert_eq!(pool.submit(&ctx, |_| 64 * 64)?.join(&ctx)?, 4096);
+    /// # Ok(()) }
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         Builder::new(name.into())
     }
@@ -111,6 +121,18 @@ impl Pool {
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// submitter.execute(&ctx, |_| ())?;
+    /// assert_eq!(pool.drain(&ctx).done, 1);
+    /// assert!(submitter.execute(&ctx, |_| ()).is_err());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn submitter(&self) -> Submitter {
         self.submitter.clone()

@@ -76,6 +76,14 @@ pub struct KeyedBuilder {
 
 impl KeyedBuilder {
     /// Sets how many keys may have jobs at a time. The default is 1024; 0 is refused.
+    ///
+    /// ```
+    /// use ironsys::pool::{KeyedPool, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).keys(10).build()?;
+    /// assert_eq!(pool.stats().keys, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn keys(mut self, keys: usize) -> Self {
         self.limits.keys = keys;
         self
@@ -83,6 +91,18 @@ impl KeyedBuilder {
 
     /// Sets how many jobs of one key may wait, beside the one that runs. The default is 64; 0 is
     /// refused.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1)).queue(1).build()?;
+    /// let wait = |job: &Context| job.wait_stopped();
+    /// let tickets: Vec<_> = (0..9).map(|_| pool.try_submit("a", wait)).collect();
+    /// assert!(tickets.last().is_some_and(|last| last.is_err())); // One runs, one waits.
+    /// assert!(pool.try_submit("b", |_| ()).is_ok()); // Another key has a queue of its own.
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, jobs: usize) -> Self {
         self.limits.queue = jobs;
         self
@@ -93,6 +113,12 @@ impl KeyedBuilder {
     /// # Errors
     /// `keys` or `queue`: 0. `order`: the threads have an order of their own. And what
     /// [`Builder::build`] refuses.
+    ///
+    /// ```
+    /// use ironsys::pool::{KeyedPool, Pool};
+    /// assert!(KeyedPool::over(Pool::builder("files").workers(1)).build().is_ok());
+    /// assert!(KeyedPool::over(Pool::builder("files").workers(1)).keys(0).build().is_err());
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<KeyedPool, BuildError> {
         let Limits { keys, queue } = self.limits;
@@ -121,6 +147,16 @@ impl KeyedBuilder {
 impl KeyedPool {
     /// Starts to build a keyed pool on the threads of `pool`: its name, workers, limits and context
     /// are kept, its queue is replaced.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("accounts").workers(2)).build()?;
+    /// let ticket = pool.submit(&ctx, "alice", |_| "booked")?;
+    /// assert_eq!(ticket.join(&ctx)?, "booked");
+    /// # Ok(()) }
+    /// ```
     pub fn over(pool: Builder) -> KeyedBuilder {
         KeyedBuilder { threads: pool, limits: Limits { keys: 1024, queue: 64 } }
     }
@@ -130,6 +166,19 @@ impl KeyedPool {
     /// # Cancellation
     /// When `ctx` stops, the running jobs are cancelled and what has not begun is handed back: the
     /// jobs of one key in their order. Called by one of its own jobs it does so at once.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("accounts").workers(2)).build()?;
+    /// for account in ["alice", "bob", "alice"] {
+    ///     pool.execute(&ctx, account, |_| ())?;
+    /// }
+    /// let report = pool.drain(&ctx);
+    /// assert_eq!((report.done, report.undelivered.len()), (3, 0));
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
         panics::discard(self.shared.keys.close());
@@ -151,6 +200,18 @@ impl KeyedPool {
     }
 
     /// Returns a handle that submits to this pool and does not keep it alive.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("accounts").workers(2)).build()?;
+    /// let submitter = pool.submitter();
+    /// submitter.execute(&ctx, "alice", |_| ())?;
+    /// drop(pool);
+    /// assert!(submitter.execute(&ctx, "alice", |_| ()).is_err_and(|e| e.is_closed()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn submitter(&self) -> KeyedSubmitter {
         self.submitter.clone()

@@ -89,6 +89,18 @@ impl KeyedSubmitter {
     ///
     /// # Errors
     /// As for [`submit`](Self::submit).
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{JobOptions, KeyedPool, Pool}};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).build()?;
+    /// let late = JobOptions::new().name("rename").timeout(Duration::ZERO);
+    /// let ticket = pool.submit_with(&ctx, "a.txt", late, |_| "never")?;
+    /// assert!(ticket.join(&ctx).is_err_and(|e| e.is_cancelled()));
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn submit_with<K, F, R>(
         &self,
@@ -114,6 +126,16 @@ impl KeyedSubmitter {
     ///
     /// # Errors
     /// As for [`submit`](Self::submit).
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).build()?;
+    /// pool.execute(&ctx, "a.txt", |_| ())?;
+    /// assert_eq!(pool.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn execute<K, F>(&self, ctx: &Context, key: &K, job: F) -> Result<(), SubmitError<F>>
     where
@@ -128,6 +150,16 @@ impl KeyedSubmitter {
     /// # Errors
     /// There is no room, for another key or in the queue of this one, or the pool is closed; with the
     /// closure.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).build()?;
+    /// let ticket = pool.try_submit("a.txt", |_| "written")?;
+    /// assert_eq!(ticket.join(&ctx)?, "written");
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_submit<K, F, R>(&self, key: &K, job: F) -> Result<Ticket<R>, TrySubmitError<F>>
     where
@@ -140,6 +172,16 @@ impl KeyedSubmitter {
     }
 
     /// Returns the counts of the pool.
+    ///
+    /// ```
+    /// use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).build()?;
+    /// pool.submit(&ctx, "a.txt", |_| ())?.join(&ctx)?;
+    /// assert_eq!(pool.stats().ledger.accepted, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> KeyedStats {
         // The ends first: what ends in between then still counts as accepted.
@@ -160,6 +202,14 @@ impl KeyedSubmitter {
     }
 
     /// Returns the name of the pool.
+    ///
+    /// ```
+    /// use ironsys::pool::{KeyedPool, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(2)).build()?;
+    /// assert_eq!(pool.name(), "files");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.shared.threads.name()
