@@ -28,7 +28,8 @@ pub(crate) fn state(app: &App) -> Value {
             "shed": get(&app.meters.shed), "failed": get(&app.meters.failed),
             "changes": get(&app.meters.changes),
             "connections": get(&app.http.open), "turned_away": get(&app.http.turned_away),
-            "cut": get(&app.http.cut),
+            "accepted": get(&app.http.accepted), "cut": get(&app.http.cut),
+            "left": get(&app.http.left),
             "p50_ms": ms(p50), "p90_ms": ms(p90), "p99_ms": ms(p99),
         },
         "gate": {

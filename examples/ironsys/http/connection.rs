@@ -164,6 +164,7 @@ impl<'a> Connection<'a> {
             self.stats.cut.fetch_add(1, Ordering::Relaxed);
         }
         self.stats.left.fetch_add(u64::from(self.ctx.is_stopped()), Ordering::Relaxed);
+        self.since = Instant::now();
         served.unwrap_or(false).then_some(self)
     }
 
@@ -187,7 +188,7 @@ impl<'a> Connection<'a> {
                 Ok(Next::More | Next::Busy) => {
                     self.flush()?;
                     if self.buf.is_empty() {
-                        return Ok(!intake.is_stopped());
+                        return Ok(true);
                     }
                     if !self.read(&mut due, handler, chunk)? {
                         return Ok(false);

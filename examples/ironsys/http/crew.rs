@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use ironsys::channel::{self, Sender};
 use ironsys::scope::Scope;
 use ironsys::{Context, Stop};
 
-use super::connection::{CHUNK, Connection};
+use super::connection::{CHUNK, Connection, Look};
 use super::server::{Handler, Limits, ServerStats};
 use super::watch::{Knock, Watch};
 
@@ -42,11 +43,6 @@ impl<'a, H: Handler> Crew<'a, H> {
         Ok(Crew { handler, intake, limits, stats, watches, spare, threads, turn })
     }
 
-    /// How many threads watch.
-    pub(super) fn watches(&self) -> usize {
-        self.watches.len()
-    }
-
     /// Begins to watch; what it returns wakes all who do.
     pub(super) fn start<'env>(&'env self, s: &Scope<'_, 'env, Stop>) -> Vec<Knock> {
         for watch in 0..self.watches.len() {
@@ -58,7 +54,7 @@ impl<'a, H: Handler> Crew<'a, H> {
     /// Takes a new connection.
     pub(super) fn take(&self, connection: Connection<'a>) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.watches[turn % self.watches.len()].add(connection);
+        drop(self.watches[turn % self.watches.len()].add(connection)); // After a drain: none is taken.
         if self.stats.open.load(Ordering::SeqCst) == 1 {
             self.watches.iter().for_each(|watch| watch.knocker().knock());
         }
@@ -88,8 +84,12 @@ impl<'a, H: Handler> Crew<'a, H> {
             let next = set.next(self.handler, &stops, &mut chunk, self.limits.idle, open);
             let Some(connection) = next else { return };
             self.hand_over(s, watch);
-            if let Some(connection) = connection.run(self.handler, self.intake, &mut chunk) {
-                set.add(connection);
+            if let Some(connection) = connection.run(self.handler, self.intake, &mut chunk)
+                && let Some(mut connection) = set.add(connection)
+                && connection.look(self.handler, &mut chunk, Instant::now(), true) == Look::Busy
+            {
+                // It has asked for more just before the drain.
+                drop(connection.run(self.handler, self.intake, &mut chunk));
             }
             {
                 let mut spare = self.spare();

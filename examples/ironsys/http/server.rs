@@ -138,8 +138,8 @@ impl Server {
         let room = Semaphore::new(self.limits.connections);
         let (limits, stats) = (&self.limits, &*self.stats);
         let crew = Crew::new(handler, intake, limits, stats)?;
-        let threads = limits.connections + crew.watches() + 1;
-        let options = ironsys::scope::options().limit(threads).name("connections");
+        // The places bound the threads: one that waited for another to end would leave its watch to nobody.
+        let options = ironsys::scope::options().limit(usize::MAX).name("connections");
         let served = options.run(ctx, |s| {
             let mut knocks = crew.start(s);
             knocks.push(door.knocker());

@@ -106,12 +106,12 @@ impl<'a> Watch<'a> {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the connection's next request. After a drain, and if the system has no room for it, the
-    /// connection is closed.
-    pub(super) fn add(&self, connection: Connection<'a>) {
+    /// Waits for the connection's next request; after a drain gives the connection back. If the system
+    /// has no room for it, it is closed.
+    pub(super) fn add(&self, connection: Connection<'a>) -> Option<Connection<'a>> {
         let mut set = self.set();
         if set.over {
-            return;
+            return Some(connection);
         }
         let key = set.next;
         set.next += 1;
@@ -120,6 +120,7 @@ impl<'a> Watch<'a> {
             Ok(()) => drop(set.waiting.insert(key, connection)),
             Err(error) => log::warn!("a connection is closed, since nobody can watch it: {error}"),
         }
+        None
     }
 
     /// Watches, and answers what takes no waiting, until a connection needs a thread of its own: that one
