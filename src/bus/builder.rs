@@ -33,6 +33,12 @@ where
     }
 
     /// Sets the name of the bus, for waits, threads and the log. The default is `bus`.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// let built = Bus::<&str, u32>::builder().name("prices").build();
+    /// assert!(format!("{:?}", built.unwrap()).contains("prices"));
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -40,6 +46,15 @@ where
 
     /// Sets how many subscriptions there may be, to all topics together. The default is 1024;
     /// `usize::MAX` is no bound but memory.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<_, u32>::builder().max_subscriptions(1).build()?;
+    /// let _first = bus.subscribe("news")?;
+    /// assert!(bus.subscribe("news").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
         self.max = subscriptions;
         self
@@ -49,6 +64,11 @@ where
     ///
     /// # Errors
     /// `name`: it holds a zero byte. `max_subscriptions`: 0.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// assert!(Bus::<&str, u32>::builder().max_subscriptions(0).build().is_err());
+    /// ```
     pub fn build(self) -> Result<Bus<K, M>, BuildError> {
         if self.name.contains('\0') {
             return Err(BuildError::new("bus", "name", "holds a zero byte"));
@@ -89,12 +109,32 @@ where
 
     /// Sets how many messages may wait in the subscription's queue. The default is 16. With 0 each
     /// message waits for the subscriber to take it.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<_, u32>::new();
+    /// let news = bus.subscriber("news").queue(4).subscribe()?;
+    /// assert_eq!(news.capacity(), 4);
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, messages: usize) -> Self {
         self.queue = messages;
         self
     }
 
     /// Sets what a publish does when the queue is full. The default is [`Overflow::Block`]: it waits.
+    ///
+    /// ```
+    /// # use ironsys::{bus::Bus, channel::Overflow};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::new();
+    /// let first = bus.subscriber("news").queue(1).overflow(Overflow::DropNewest).subscribe()?;
+    /// bus.try_publish(&"news", 1)?;
+    /// bus.try_publish(&"news", 2)?;
+    /// assert_eq!(first.drain(), [1]);
+    /// # Ok(()) }
+    /// ```
     pub fn overflow(mut self, overflow: Overflow<M>) -> Self {
         self.overflow = overflow;
         self
@@ -102,6 +142,18 @@ where
 
     /// Sets what becomes of messages that the subscription does not get: those its policy drops, and
     /// those left when it ends. Without it they are dropped, and counted.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bus = Bus::new();
+    /// let (lost, seen) = std::sync::mpsc::channel();
+    /// let news = bus.subscriber("news").on_drop(move |m| lost.send(m).unwrap()).subscribe()?;
+    /// bus.try_publish(&"news", 7)?;
+    /// drop(news);
+    /// assert_eq!(seen.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn on_drop(mut self, f: impl Fn(M) + Send + Sync + 'static) -> Self {
         self.on_drop = Some(Box::new(f));
         self
@@ -109,6 +161,18 @@ where
 
     /// Makes a handler stop with `ctx`, on its clock, under its registry, and on a thread of its
     /// [`ThreadCache`](crate::threads::ThreadCache) if it has one. The default is a root of its own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ((ctx, _cancel), bus) = (Context::root(), Bus::new());
+    /// # let (seen, log) = std::sync::mpsc::channel();
+    /// let subscriber = bus.subscriber("news").context(&ctx.with_value(7_u32));
+    /// let _handler = subscriber.handler(move |ctx, ()| drop(seen.send(ctx.value::<u32>().copied())))?;
+    /// bus.publish(&ctx, &"news", ())?;
+    /// assert_eq!(log.recv()?, Some(7));
+    /// # Ok(()) }
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self

@@ -25,6 +25,11 @@ pub enum PublishError<M> {
 
 impl<M> PublishError<M> {
     /// Takes the message back.
+    ///
+    /// ```
+    /// # use ironsys::bus::PublishError;
+    /// assert_eq!(PublishError::Closed("news").into_inner(), "news");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> M {
         match self {
@@ -33,12 +38,27 @@ impl<M> PublishError<M> {
     }
 
     /// Returns whether the bus is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bus = Bus::new();
+    /// bus.close();
+    /// assert!(bus.publish(&ctx, &"news", 1).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, PublishError::Closed(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// let ((ctx, cancel), bus) = (Context::root(), Bus::new());
+    /// cancel.cancel();
+    /// assert!(bus.publish(&ctx, &"news", 1).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

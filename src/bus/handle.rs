@@ -95,12 +95,26 @@ where
     M: Send + 'static,
 {
     /// Makes a bus with room for 1024 subscriptions.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// let bus = Bus::<&str, u32>::new();
+    /// assert_eq!(bus.stats().subscriptions, 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Bus::make("bus".into(), BusBuilder::<K, M>::MAX_SUBSCRIPTIONS)
     }
 
     /// Starts to build a bus.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<&str, u32>::builder().name("prices").build()?;
+    /// assert!(bus.close());
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> BusBuilder<K, M> {
         BusBuilder::new()
     }
@@ -114,11 +128,30 @@ where
     ///
     /// # Errors
     /// [`TooMany`](SubscribeError::TooMany), [`Closed`](SubscribeError::Closed).
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::new();
+    /// let news = bus.subscribe("news")?;
+    /// bus.try_publish(&"news", "it rains")?;
+    /// assert_eq!(news.try_recv()?, "it rains");
+    /// # Ok(()) }
+    /// ```
     pub fn subscribe(&self, topic: K) -> Result<Subscription<M>, SubscribeError> {
         self.subscriber(topic).subscribe()
     }
 
     /// Starts to subscribe to a topic: size of the queue, policy, handler.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<_, u32>::new();
+    /// let news = bus.subscriber("news").queue(1).subscribe()?;
+    /// assert_eq!((bus.subscribers(&"news"), news.capacity()), (1, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn subscriber(&self, topic: K) -> SubscribeBuilder<K, M> {
         SubscribeBuilder::new(self.inner.directory.clone(), topic)
     }
@@ -135,6 +168,16 @@ where
     ///
     /// # Panics
     /// If the clone of a message does; those before it have got theirs.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ((ctx, _cancel), bus) = (Context::root(), Bus::new());
+    /// let news = bus.subscribe("news")?;
+    /// assert_eq!(bus.publish(&ctx, &"news", 7)?.delivered, 1);
+    /// assert_eq!(news.recv(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn publish(
         &self,
@@ -225,17 +268,43 @@ where
 
     /// Closes the bus: nothing more is published, and nobody subscribes. Subscribers get what is in
     /// their queues, then the end. Returns whether this call closed it.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<_, u32>::new();
+    /// let news = bus.subscribe("news")?;
+    /// assert!(bus.close() && !bus.close());
+    /// assert!(news.is_closed());
+    /// # Ok(()) }
+    /// ```
     pub fn close(&self) -> bool {
         self.inner.directory.close()
     }
 
     /// Returns how many are subscribed to a topic: look before a costly message.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<_, u32>::new();
+    /// let _news = bus.subscribe("news")?;
+    /// assert_eq!((bus.subscribers(&"news"), bus.subscribers(&"sport")), (1, 0));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn subscribers(&self, topic: &K) -> usize {
         self.inner.directory.subscribers(topic)
     }
 
     /// Returns the counts of the bus.
+    ///
+    /// ```
+    /// # use ironsys::bus::Bus;
+    /// let bus = Bus::new();
+    /// bus.try_publish(&"news", 1).unwrap();
+    /// assert_eq!((bus.stats().published, bus.stats().unheard), (1, 1));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BusStats {
         let (topics, subscriptions, counts) = self.inner.directory.sizes();

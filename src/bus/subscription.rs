@@ -168,6 +168,16 @@ impl<M> Handler<M> {
     /// # Cancellation
     /// When `ctx` stops, the call under way is cancelled and the last one, and the rest is handed back.
     /// Called by the closure itself it does so at once, and does not count the call under way.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ((ctx, _cancel), bus) = (Context::root(), Bus::new());
+    /// let handler = bus.subscriber("news").handler(|_ctx, _message| ())?;
+    /// bus.publish(&ctx, &"news", 7)?;
+    /// assert_eq!(handler.drain(&ctx).handled, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> HandlerDrained<M> {
         self.membership = None;
@@ -188,6 +198,16 @@ impl<M> Handler<M> {
     }
 
     /// Returns the counts of the handler.
+    ///
+    /// ```
+    /// # use ironsys::{Context, bus::Bus};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ((ctx, _cancel), bus) = (Context::root(), Bus::new());
+    /// let handler = bus.subscriber("news").handler(|_ctx, _message| ())?;
+    /// bus.publish(&ctx, &"news", 7)?;
+    /// assert_eq!(handler.stats().ledger.accepted, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> HandlerStats {
         // The ends first: what ends in between then still counts as accepted.

@@ -25,18 +25,39 @@ pub enum AcquireError {
 
 impl AcquireError {
     /// Returns whether more was asked for than exists.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert!(Semaphore::new(1).acquire(&ctx, 2).unwrap_err().is_too_many());
+    /// ```
     #[must_use]
     pub fn is_too_many(&self) -> bool {
         matches!(self, AcquireError::TooMany { .. })
     }
 
     /// Returns whether the semaphore is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(1);
+    /// slots.close();
+    /// assert!(slots.acquire(&ctx, 1).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, AcquireError::Closed)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// assert!(Semaphore::new(1).acquire(&ctx, 1).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -68,18 +89,37 @@ pub enum TryAcquireError {
 
 impl TryAcquireError {
     /// Returns whether a later try may succeed.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(1);
+    /// let _taken = slots.try_acquire(1).unwrap();
+    /// assert!(slots.try_acquire(1).unwrap_err().is_no_permits());
+    /// ```
     #[must_use]
     pub fn is_no_permits(&self) -> bool {
         matches!(self, TryAcquireError::NoPermits)
     }
 
     /// Returns whether more was asked for than exists.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// assert!(Semaphore::new(1).try_acquire(2).unwrap_err().is_too_many());
+    /// ```
     #[must_use]
     pub fn is_too_many(&self) -> bool {
         matches!(self, TryAcquireError::TooMany { .. })
     }
 
     /// Returns whether the semaphore is closed.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(1);
+    /// slots.close();
+    /// assert!(slots.try_acquire(1).unwrap_err().is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TryAcquireError::Closed)
@@ -124,18 +164,43 @@ impl RateError {
     }
 
     /// Returns whether no later call can succeed unless the limit is changed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Rate, TokenBucket}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bucket = TokenBucket::new(Rate::per_second(1), 5);
+    /// assert!(bucket.acquire(&ctx, 6).unwrap_err().is_for_ever()); // it never holds six
+    /// ```
     #[must_use]
     pub fn is_for_ever(&self) -> bool {
         matches!(self, RateError::TooMany { .. } | RateError::NoRefill)
     }
 
     /// Returns whether the deadline was nearer than the turn.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Rate, TokenBucket}};
+    /// # use std::time::Duration;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// bucket.try_acquire(1).unwrap();
+    /// let soon = ctx.with_timeout(Duration::from_secs(60));
+    /// assert!(bucket.acquire(&soon, 1).unwrap_err().is_too_late());
+    /// ```
     #[must_use]
     pub fn is_too_late(&self) -> bool {
         matches!(self, RateError::TooLate { .. })
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Rate, TokenBucket}};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(bucket.acquire(&ctx, 1).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -187,6 +252,13 @@ impl TryRateError {
 
     /// Returns how long until it could pass, if time is all that it takes: what a service answers in
     /// `Retry-After`.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// bucket.try_acquire(1).unwrap();
+    /// assert!(bucket.try_acquire(1).unwrap_err().retry_after().is_some());
+    /// ```
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -196,6 +268,12 @@ impl TryRateError {
     }
 
     /// Returns whether no later call can succeed unless the limit is changed.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(bucket.try_acquire(2).unwrap_err().is_for_ever());
+    /// ```
     #[must_use]
     pub fn is_for_ever(&self) -> bool {
         matches!(self, TryRateError::TooMany { .. } | TryRateError::NoRefill)

@@ -24,12 +24,25 @@ impl Permit {
     }
 
     /// Returns how many permits it holds.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let permit = Semaphore::new(5).try_acquire(3).unwrap();
+    /// assert_eq!(permit.permits(), 3);
+    /// ```
     #[must_use]
     pub fn permits(&self) -> usize {
         self.permits
     }
 
     /// Gives the permits back, as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(1);
+    /// slots.try_acquire(1).unwrap().release();
+    /// assert_eq!(slots.available(), 1);
+    /// ```
     pub fn release(self) {}
 
     /// Takes `permits` of the permits into a guard of their own; `None` if it holds fewer.
@@ -53,6 +66,14 @@ impl Permit {
     ///
     /// # Errors
     /// `other`, if it is of another semaphore.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(5);
+    /// let mut some = slots.try_acquire(2).unwrap();
+    /// some.merge(slots.try_acquire(3).unwrap()).unwrap();
+    /// assert_eq!(some.permits(), 5);
+    /// ```
     pub fn merge(&mut self, mut other: Permit) -> Result<(), Permit> {
         if !Arc::ptr_eq(&self.shared, &other.shared) {
             return Err(other);
@@ -94,12 +115,27 @@ impl<'a> Held<'a> {
     }
 
     /// Returns how many permits it holds.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(5);
+    /// assert_eq!(slots.hold(&ctx, 3).unwrap().permits(), 3);
+    /// ```
     #[must_use]
     pub fn permits(&self) -> usize {
         self.permits
     }
 
     /// Gives the permits back, as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(1);
+    /// slots.hold(&ctx, 1).unwrap().release();
+    /// assert_eq!(slots.available(), 1);
+    /// ```
     pub fn release(self) {}
 }
 
@@ -145,12 +181,27 @@ impl<'a> Watched<'a> {
     }
 
     /// Returns how many permits it holds.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(5);
+    /// assert_eq!(slots.hold_watched(&ctx, 3).unwrap().permits(), 3);
+    /// ```
     #[must_use]
     pub fn permits(&self) -> usize {
         self.held.permits()
     }
 
     /// Gives the permits back, as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Semaphore};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let slots = Semaphore::new(1);
+    /// slots.hold_watched(&ctx, 1).unwrap().release();
+    /// assert_eq!(slots.available(), 1);
+    /// ```
     pub fn release(self) {}
 }
 

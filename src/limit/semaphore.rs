@@ -51,6 +51,11 @@ impl Semaphore {
     ///
     /// With 0 every call that asks for permits is refused, until [`resize`](Self::resize) adds some.
     /// `usize::MAX` is no limit.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// assert_eq!(Semaphore::new(5).available(), 5);
+    /// ```
     #[must_use]
     pub fn new(permits: usize) -> Self {
         Semaphore::make(None, permits)
@@ -58,6 +63,11 @@ impl Semaphore {
 
     /// Like [`new`](Self::new), with the name under which waits show in
     /// [`observe::tasks`](crate::observe::tasks).
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// assert_eq!(Semaphore::named("connections", 5).capacity(), 5);
+    /// ```
     #[must_use]
     pub fn named(name: impl Into<String>, permits: usize) -> Self {
         Semaphore::make(Some(name.into().into()), permits)
@@ -246,30 +256,63 @@ impl Semaphore {
     }
 
     /// Returns whether the semaphore is closed.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(1);
+    /// slots.close();
+    /// assert!(slots.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.with(|line, _| line.closed)
     }
 
     /// Returns how many permits exist.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(5);
+    /// slots.resize(7);
+    /// assert_eq!(slots.capacity(), 7);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.shared.with(|line, _| line.capacity)
     }
 
     /// Returns how many permits are free. While somebody waits for more than these, they are kept.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(5);
+    /// let _two = slots.try_acquire(2).unwrap();
+    /// assert_eq!(slots.available(), 3);
+    /// ```
     #[must_use]
     pub fn available(&self) -> usize {
         self.shared.with(|line, _| line.free())
     }
 
     /// Returns how many permits are out; more than the capacity after a shrink.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// let slots = Semaphore::new(5);
+    /// let _two = slots.try_acquire(2).unwrap();
+    /// assert_eq!(slots.in_use(), 2);
+    /// ```
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.shared.with(|line, _| line.in_use)
     }
 
     /// Returns how many calls wait.
+    ///
+    /// ```
+    /// # use ironsys::limit::Semaphore;
+    /// assert_eq!(Semaphore::new(5).waiting(), 0);
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.with(|line, _| line.waiting())

@@ -38,12 +38,30 @@ impl Builder {
 
     /// Sets how many calls may wait. The default is 64. With 0 a call is accepted when the owner is
     /// there to take it.
+    ///
+    /// ```
+    /// # use ironsys::owner::Owner;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = Owner::builder("sum").queue(8).start(|_| 0)?;
+    /// assert_eq!(sum.stats().queue.capacity, 8);
+    /// # Ok(()) }
+    /// ```
     pub fn queue(mut self, calls: usize) -> Self {
         self.queue = calls;
         self
     }
 
     /// Sets what becomes of the value when a call panics. The default is [`OnPanic::Close`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::{OnPanic, Owner}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let sum = Owner::builder("sum").on_panic(OnPanic::Keep).start(|_| 7)?;
+    /// assert!(sum.call(&ctx, |_| panic!("no sum")).is_err_and(|e| e.panicked().is_some()));
+    /// assert_eq!(sum.into_inner(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn on_panic(mut self, policy: OnPanic) -> Self {
         self.on_panic = policy;
         self
@@ -51,6 +69,15 @@ impl Builder {
 
     /// Makes the owner stop with `ctx`, on its clock, under its registry, and on a thread of its
     /// [`ThreadCache`](crate::threads::ThreadCache) if it has one. The default is a root of its own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let sum = Owner::builder("sum").context(&ctx.with_value(7)).start(|ctx| ctx.value().copied())?;
+    /// assert_eq!(sum.into_inner(&ctx)?, Some(7));
+    /// # Ok(()) }
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self
@@ -64,6 +91,15 @@ impl Builder {
     ///
     /// # Errors
     /// `name`: it holds a zero byte. `thread`: the system has none left.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let sum = Owner::builder("sum").start(|_| 7)?;
+    /// assert_eq!(sum.into_inner(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn start<T: 'static>(
         self,

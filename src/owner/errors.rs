@@ -33,6 +33,16 @@ pub enum CallError<F> {
 
 impl<F> CallError<F> {
     /// Takes the closure back, if it has not been begun.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.close(&ctx)?;
+    /// assert!(sum.call(&ctx, |n| *n).unwrap_err().into_call().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn into_call(self) -> Option<F> {
         match self {
@@ -43,18 +53,48 @@ impl<F> CallError<F> {
     }
 
     /// Returns whether the owner is gone.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.close(&ctx)?;
+    /// assert!(sum.call(&ctx, |n| *n).unwrap_err().is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, CallError::Closed(_))
     }
 
     /// Returns whether the call is known not to have happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// cancel.cancel();
+    /// assert!(sum.call(&ctx, |n| *n).unwrap_err().has_not_happened());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn has_not_happened(&self) -> bool {
         !matches!(self, CallError::Abandoned(_) | CallError::Panicked(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// cancel.cancel();
+    /// assert!(sum.call(&ctx, |n| *n).unwrap_err().stop().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -64,6 +104,16 @@ impl<F> CallError<F> {
     }
 
     /// Returns the panic of the call, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// let failed = sum.call(&ctx, |_| panic!("no sum"));
+    /// assert!(failed.is_err_and(|e| e.panicked().is_some()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn panicked(&self) -> Option<&Panicked> {
         match self {
@@ -107,6 +157,19 @@ pub enum TellError<F> {
 
 impl<F> TellError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.close(&ctx)?;
+    /// let call = sum.tell(&ctx, |n| *n += 1).unwrap_err().into_call();
+    /// let mut n = 7;
+    /// call(&mut n);
+    /// assert_eq!(n, 8);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn into_call(self) -> F {
         match self {
@@ -116,12 +179,32 @@ impl<F> TellError<F> {
     }
 
     /// Returns whether the owner is gone.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.close(&ctx)?;
+    /// assert!(sum.tell(&ctx, |n| *n += 1).unwrap_err().is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TellError::Closed(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// cancel.cancel();
+    /// assert!(sum.tell(&ctx, |n| *n += 1).unwrap_err().stop().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -155,6 +238,11 @@ pub enum TryTellError<F> {
 
 impl<F> TryTellError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// # use ironsys::owner::TryTellError;
+    /// assert_eq!(TryTellError::Full("the call").into_call(), "the call");
+    /// ```
     #[must_use]
     pub fn into_call(self) -> F {
         match self {
@@ -163,6 +251,11 @@ impl<F> TryTellError<F> {
     }
 
     /// Returns whether the queue had no room.
+    ///
+    /// ```
+    /// # use ironsys::owner::TryTellError;
+    /// assert!(TryTellError::Full(()).is_full() && !TryTellError::Closed(()).is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TryTellError::Full(_))

@@ -67,6 +67,15 @@ impl<T: 'static> Owner<T> {
     ///
     /// # Errors
     /// As [`Builder::start`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let sum = Owner::start("sum", |_| 7)?;
+    /// assert_eq!(sum.into_inner(&ctx)?, 7);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn start(
         name: impl Into<String>,
@@ -102,6 +111,16 @@ impl<T> Owner<T> {
     }
 
     /// Returns a handle that calls and does not keep the owner alive.
+    ///
+    /// ```
+    /// # use ironsys::owner::Owner;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = Owner::start("sum", |_| 7)?;
+    /// let caller = sum.caller();
+    /// drop(sum);
+    /// assert!(caller.is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn caller(&self) -> Caller<T> {
         self.caller.clone()
@@ -115,6 +134,17 @@ impl<T> Owner<T> {
     ///
     /// # Errors
     /// Why `ctx` stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.tell(&ctx, |n| *n += 1)?;
+    /// sum.close(&ctx)?;
+    /// assert_eq!(sum.stats().ledger.done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn close(&self, ctx: &Context) -> Result<(), Stop> {
         self.caller.tx.close();
@@ -272,6 +302,16 @@ impl<T: 'static> Caller<T> {
     /// # Errors
     /// [`Closed`](TellError::Closed), [`Stopped`](TellError::Stopped), and
     /// [`WouldDeadlock`](TellError::WouldDeadlock) when a call of this owner finds the queue full.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.tell(&ctx, |n| *n += 1)?;
+    /// assert_eq!(sum.into_inner(&ctx)?, 8);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn tell<F>(&self, ctx: &Context, call: F) -> Result<(), TellError<F>>
     where
@@ -300,6 +340,16 @@ impl<T: 'static> Caller<T> {
     ///
     /// # Errors
     /// [`Full`](TryTellError::Full), [`Closed`](TryTellError::Closed); with the closure.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// assert!(sum.try_tell(|n| *n += 1).is_ok());
+    /// assert_eq!(sum.into_inner(&ctx)?, 8);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn try_tell<F>(&self, call: F) -> Result<(), TryTellError<F>>
     where
@@ -328,12 +378,32 @@ impl<T: 'static> Caller<T> {
 
 impl<T> Caller<T> {
     /// Returns whether calls are refused.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.close(&ctx)?;
+    /// assert!(sum.is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.tx.is_closed()
     }
 
     /// Returns the counts of the owner.
+    ///
+    /// ```
+    /// # use ironsys::{Context, owner::Owner};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sum = Owner::start("sum", |_| 7)?;
+    /// sum.call(&ctx, |n| *n).unwrap();
+    /// assert_eq!(sum.stats().ledger.accepted, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         // The ends first: what ends in between then still counts as accepted.

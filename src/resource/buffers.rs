@@ -86,11 +86,30 @@ pub struct BufferStats {
 
 impl BufferPool {
     /// Starts to build a pool.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = BufferPool::builder().keep(8).build()?;
+    /// assert!(pool.take().is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> BufferPoolBuilder {
         BufferPoolBuilder { keep: 64, size: 8 * 1024, max_size: 256 * 1024 }
     }
 
     /// Takes an empty buffer. Never waits.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = BufferPool::builder().build()?;
+    /// let mut buffer = pool.take();
+    /// buffer.extend_from_slice(b"hello");
+    /// drop(buffer); // back into the pool, cleared
+    /// assert!(pool.take().is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn take(&self) -> Buffer {
         let kept = {
             let mut state = self.shared.state.lock();
@@ -104,6 +123,15 @@ impl BufferPool {
     }
 
     /// Returns the counts of the pool.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = BufferPool::builder().build()?;
+    /// let _buffer = pool.take();
+    /// assert_eq!((pool.stats().taken, pool.stats().kept), (1, 0));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BufferStats {
         let state = self.shared.state.lock();
@@ -127,6 +155,15 @@ impl BufferPool {
 
 impl BufferPoolBuilder {
     /// Sets how many buffers are kept at most. The default is 64; with 0 none is.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = BufferPool::builder().keep(0).build()?;
+    /// drop(pool.take());
+    /// assert_eq!(pool.stats().kept, 0);
+    /// # Ok(()) }
+    /// ```
     pub fn keep(mut self, buffers: usize) -> Self {
         self.keep = buffers;
         self
@@ -134,12 +171,29 @@ impl BufferPoolBuilder {
 
     /// Sets how many bytes a new buffer has room for. The default is 8 KiB; 0 allocates nothing until
     /// something is put in.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = BufferPool::builder().size(100).build()?;
+    /// assert!(pool.take().capacity() >= 100);
+    /// # Ok(()) }
+    /// ```
     pub fn size(mut self, bytes: usize) -> Self {
         self.size = bytes;
         self
     }
 
     /// Sets above which capacity a buffer is not kept. The default is 256 KiB; `usize::MAX` keeps all.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = BufferPool::builder().size(16).max_size(100).build()?;
+    /// pool.take().resize(1000, 0);
+    /// assert_eq!((pool.stats().kept, pool.stats().oversized), (0, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.max_size = bytes;
         self
@@ -149,6 +203,11 @@ impl BufferPoolBuilder {
     ///
     /// # Errors
     /// `size`: more than `max_size`, so that no buffer would be kept, or more than a `Vec` can hold.
+    ///
+    /// ```
+    /// # use ironsys::resource::BufferPool;
+    /// assert!(BufferPool::builder().size(100).max_size(10).build().is_err());
+    /// ```
     pub fn build(self) -> Result<BufferPool, BuildError> {
         let BufferPoolBuilder { keep, size, max_size } = self;
         if size > max_size {

@@ -76,6 +76,17 @@ impl<R> Pooled<R> {
     }
 
     /// Takes the resource out of the pool for good; its place is free for another.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// assert_eq!(pool.take(&ctx)?.detach(), "conn");
+    /// assert_eq!(pool.stats().idle, 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn detach(mut self) -> R {
         match self.item.take() {
@@ -91,12 +102,37 @@ impl<R> Pooled<R> {
     }
 
     /// Returns how long ago the resource was made.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let time = VirtualClock::new();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// let connection = pool.take(&ctx)?;
+    /// time.advance(Duration::from_secs(60));
+    /// assert_eq!(connection.age(), Duration::from_secs(60));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn age(&self) -> Duration {
         self.clock.now().saturating_duration_since(self.item().born)
     }
 
     /// Returns how often it was taken, this time included.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// drop(pool.take(&ctx)?);
+    /// assert_eq!(pool.take(&ctx)?.uses(), 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn uses(&self) -> u64 {
         self.item().uses

@@ -102,6 +102,15 @@ pub struct Stats {
 impl<R, E> ResourcePool<R, E> {
     /// Starts to build a pool; the name is for waits, `create` makes a resource and may block under
     /// the context of the call that needs one.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let pool = ResourcePool::builder("db", |_ctx: &Context| Ok::<_, String>("conn")).build()?;
+    /// assert_eq!(*pool.take(&ctx)?, "conn");
+    /// # Ok(()) }
+    /// ```
     pub fn builder(
         name: impl Into<String>,
         create: impl Fn(&Context) -> Result<R, E> + Send + Sync + 'static,
@@ -130,6 +139,19 @@ impl<R, E> ResourcePool<R, E> {
     ///
     /// # Panics
     /// If `create` or `check` does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// let connection = pool.take(&ctx)?;
+    /// assert_eq!((*connection, pool.stats().taken), ("conn", 1));
+    /// drop(connection);
+    /// assert_eq!(pool.stats().idle, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn take(&self, ctx: &Context) -> Result<Pooled<R>, TakeError<E>> {
         match self.inner.core.places.acquire(ctx, 1) {
@@ -150,6 +172,19 @@ impl<R, E> ResourcePool<R, E> {
     ///
     /// # Panics
     /// If `create` or `check` does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).max(1).build()?;
+    /// let connection = pool.try_take(&ctx)?;
+    /// assert!(pool.try_take(&ctx).is_err());
+    /// drop(connection);
+    /// assert!(pool.try_take(&ctx).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn try_take(&self, ctx: &Context) -> Result<Pooled<R>, TakeError<E>> {
         ctx.check()?;
         match self.inner.core.places.try_acquire(1) {
@@ -299,6 +334,17 @@ impl<R, E> ResourcePool<R, E> {
     ///
     /// # Cancellation
     /// When `ctx` stops, the pool is closed with what is still taken.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// drop(pool.take(&ctx)?);
+    /// assert_eq!(pool.drain(&ctx).resources, ["conn"]);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(&self, ctx: &Context) -> Drained<R> {
         let core = &self.inner.core;
@@ -309,12 +355,33 @@ impl<R, E> ResourcePool<R, E> {
     }
 
     /// Returns whether the pool is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// pool.close();
+    /// assert!(pool.is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.core.with(|state, _| state.closed)
     }
 
     /// Returns the counts of the pool.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resource::ResourcePool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let connect = |_: &Context| Ok::<_, String>("conn");
+    /// # let pool = ResourcePool::builder("db", connect).build()?;
+    /// let _connection = pool.take(&ctx)?;
+    /// assert_eq!(pool.stats().taken, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         let core = &self.inner.core;

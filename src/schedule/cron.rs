@@ -81,6 +81,15 @@ impl Cron {
     ///
     /// # Errors
     /// There is no such zone.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Cron;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let nightly: Cron = "30 3 * * *".parse()?;
+    /// assert!(nightly.clone().zone("CET-1").is_ok());
+    /// assert!(nightly.zone("Nowhere/Nothing").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn zone(mut self, name: &str) -> Result<Cron, CronError> {
         self.zone = TimeZone::get(name)
             .or_else(|e| TimeZone::posix(name).map_err(|_| e))
@@ -89,6 +98,15 @@ impl Cron {
     }
 
     /// Takes the expression as of the system's own time zone. If that cannot be found out, it is UTC.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Cron;
+    /// # use std::time::SystemTime;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let nightly = "30 3 * * *".parse::<Cron>()?.local();
+    /// assert!(nightly.next_after(SystemTime::UNIX_EPOCH).is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn local(mut self) -> Cron {
         self.zone = TimeZone::system();
@@ -97,6 +115,15 @@ impl Cron {
 
     /// Returns the first time after `time`. `None`: there is no such time before the year 5000, the
     /// 30th of February for one.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Cron;
+    /// # use std::time::{Duration, SystemTime};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (hourly, epoch) = ("@hourly".parse::<Cron>()?, SystemTime::UNIX_EPOCH);
+    /// assert_eq!(hourly.next_after(epoch), Some(epoch + Duration::from_secs(3600)));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         self.pattern.0.find_next_occurrence(&self.zoned(time)?, false).ok().map(instant)

@@ -41,18 +41,39 @@ pub struct AddError<F> {
 
 impl<F> AddError<F> {
     /// Takes the closure back.
+    ///
+    /// ```
+    /// # use ironsys::schedule::{AddError, Refused};
+    /// let refused = AddError { why: Refused::NeverDue, job: "the job" };
+    /// assert_eq!(refused.into_inner(), "the job");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> F {
         self.job
     }
 
     /// Returns whether the scheduler is closed.
+    ///
+    /// ```
+    /// # use ironsys::schedule::{AddError, Refused};
+    /// assert!(AddError { why: Refused::Closed, job: () }.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.why == Refused::Closed
     }
 
     /// Returns whether the scheduler has no place for one more job.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Scheduler;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (scheduler, hour) = (Scheduler::builder("jobs").max_jobs(1).build()?, Duration::from_secs(3600));
+    /// scheduler.after("a", hour, |_| ())?;
+    /// assert!(scheduler.after("b", hour, |_| ()).unwrap_err().is_full());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self.why, Refused::Full(_))

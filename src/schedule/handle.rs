@@ -68,6 +68,18 @@ impl Handle {
     ///
     /// # Errors
     /// As for [`add`](Self::add); a delay beyond the end of time is never due.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Scheduler};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// let (tx, rx) = ironsys::channel::bounded(1);
+    /// scheduler.after("once", Duration::ZERO, move |ctx| drop(tx.send(ctx, "ran")))?;
+    /// assert_eq!(rx.recv(&ctx)?, "ran");
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn after<F, R>(&self, id: &str, delay: Duration, job: F) -> Result<(), AddError<F>>
     where
@@ -85,6 +97,18 @@ impl Handle {
     ///
     /// # Errors
     /// As for [`add`](Self::add).
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Scheduler};
+    /// # use std::time::SystemTime;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// let (tx, rx) = ironsys::channel::bounded(1);
+    /// scheduler.at("once", SystemTime::UNIX_EPOCH, move |ctx| drop(tx.send(ctx, "ran")))?;
+    /// assert_eq!(rx.recv(&ctx)?, "ran"); // its time has passed
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn at<F, R>(&self, id: &str, time: SystemTime, job: F) -> Result<(), AddError<F>>
     where
@@ -135,17 +159,54 @@ impl Handle {
 
     /// Takes a job off the schedule; `false` if there is none of that id. When it returns no run of
     /// the job begins any more; one that is at work goes on.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert!(scheduler.remove("report"));
+    /// assert!(scheduler.job("report").is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn remove(&self, id: &str) -> bool {
         self.core.change(|book, fx| book.remove(id, None, fx))
     }
 
     /// Takes a job off the schedule like [`remove`](Self::remove), and cancels the context of its
     /// runs. It does not wait for them.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert!(scheduler.cancel("report") && !scheduler.cancel("report"));
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self, id: &str) -> bool {
         self.core.change(|book, fx| book.remove(id, Some(CANCELLED), fx))
     }
 
     /// Cancels every job, as [`cancel`](Self::cancel) does; returns how many there were.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert_eq!(scheduler.cancel_all(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel_all(&self) -> usize {
         self.core.change(|book, fx| book.remove_all(Some(CANCELLED), fx))
     }
@@ -155,6 +216,19 @@ impl Handle {
     ///
     /// # Errors
     /// There is no such job, an earlier run leaves no room for this one, or the scheduler is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// scheduler.run_now("report")?;
+    /// assert_eq!(scheduler.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn run_now(&self, id: &str) -> Result<(), RunNowError> {
         if self.core.ctx.is_stopped() {
             return Err(RunNowError::Closed);
@@ -164,6 +238,19 @@ impl Handle {
 
     /// Lets a job run no more by itself until it is [resumed](Self::resume); `false` if there is none
     /// of that id or it does not run by itself anyway. Runs that were accepted are not affected.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{JobState, Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert!(scheduler.pause("report"));
+    /// assert_eq!(scheduler.list()[0].state, JobState::Paused);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self, id: &str) -> bool {
         self.core.change(|book, _| book.pause(id))
     }
@@ -171,12 +258,37 @@ impl Handle {
     /// Lets a job run again that was paused or had panicked too often; `false` if it was neither.
     /// Times that have passed meanwhile are not made up for, but a job that runs once and is overdue
     /// runs at once.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// scheduler.pause("report");
+    /// assert!(scheduler.resume("report") && !scheduler.resume("report"));
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self, id: &str) -> bool {
         let now = self.core.now();
         self.core.change(|book, fx| book.resume(id, now, fx))
     }
 
     /// Returns the jobs, those that are due first in front.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert_eq!(&*scheduler.list()[0].id, "report");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn list(&self) -> Vec<JobView> {
         let now = self.core.now();
@@ -184,6 +296,18 @@ impl Handle {
     }
 
     /// Returns one job.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert!(scheduler.job("report").is_some_and(|job| job.runs == 0));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn job(&self, id: &str) -> Option<JobView> {
         let now = self.core.now();
@@ -191,12 +315,32 @@ impl Handle {
     }
 
     /// Returns the counts.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert_eq!(scheduler.stats().jobs, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.book().stats()
     }
 
     /// Returns the name of the scheduler.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Scheduler;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let scheduler = Scheduler::builder("jobs").build()?;
+    /// assert_eq!(scheduler.handle().name(), "jobs");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.core.name

@@ -64,6 +64,14 @@ pub struct Left {
 
 impl Scheduler {
     /// Starts to build a scheduler; the name is for threads, waits and the log.
+    ///
+    /// ```
+    /// # use ironsys::schedule::Scheduler;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let scheduler = Scheduler::builder("jobs").workers(1).build()?;
+    /// assert_eq!(scheduler.name(), "jobs");
+    /// # Ok(()) }
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         Builder::new(name.into())
     }
@@ -73,6 +81,19 @@ impl Scheduler {
     }
 
     /// Returns a handle that adds jobs and looks after them.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// let handle = scheduler.handle();
+    /// handle.add("report", Plan::every(hour), |_| ())?;
+    /// assert_eq!(scheduler.stats().jobs, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -88,6 +109,18 @@ impl Scheduler {
     /// When `ctx` stops, the runs that have not begun are given up and those at work are cancelled;
     /// the call then still waits for these: one that neither blocks in this library nor checks its
     /// context holds it up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// assert_eq!(scheduler.drain(&ctx).left.len(), 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Drained {
         self.shut(Some(ctx));
@@ -155,6 +188,19 @@ impl fmt::Debug for Scheduler {
 
 impl Left {
     /// Returns what was known of the job at the end.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |_| ())?;
+    /// let left = scheduler.drain(&ctx).left;
+    /// assert_eq!(&*left[0].view().id, "report");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn view(&self) -> &JobView {
         &self.view
@@ -167,6 +213,19 @@ impl Left {
     ///
     /// # Errors
     /// The text of the job's error.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Plan, Scheduler}};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let scheduler = Scheduler::builder("jobs").workers(1).context(&ctx).build()?;
+    /// # let hour = Duration::from_secs(3600);
+    /// scheduler.add("report", Plan::every(hour), |ctx| ctx.check().map_err(|e| e.to_string()))?;
+    /// let mut left = scheduler.drain(&ctx).left;
+    /// assert!(left.remove(0).run(&ctx).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn run(mut self, ctx: &Context) -> Result<(), String> {
         match self.work.call() {
             Some(Call::Once(work)) => work(ctx),

@@ -69,6 +69,18 @@ pub struct Tick {
 
 impl Tick {
     /// Returns how long after its time the tick came.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (time, second) = (VirtualClock::new(), Duration::from_secs(1));
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let mut ticker = Ticker::new(ctx.clock(), second)?;
+    /// time.advance(second * 3 / 2);
+    /// assert_eq!(ticker.wait(&ctx)?.late(), second / 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn late(&self) -> Duration {
         self.at.saturating_duration_since(self.due)
@@ -81,6 +93,13 @@ impl Ticker {
     ///
     /// # Errors
     /// `interval`: it is zero.
+    ///
+    /// ```
+    /// # use ironsys::{schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let clock = VirtualClock::new().clock();
+    /// assert!(Ticker::new(&clock, Duration::ZERO).is_err());
+    /// ```
     pub fn new(clock: &Clock, interval: Duration) -> Result<Ticker, BuildError> {
         if interval.is_zero() {
             return Err(BuildError::new("ticker", "interval", "must not be zero"));
@@ -90,6 +109,18 @@ impl Ticker {
     }
 
     /// Sets what becomes of ticks that were missed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::{Missed, Ticker}, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (time, second) = (VirtualClock::new(), Duration::from_secs(1));
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let mut ticker = Ticker::new(ctx.clock(), second)?.missed(Missed::Burst);
+    /// time.advance(second * 2);
+    /// assert_eq!((ticker.wait(&ctx)?.number, ticker.wait(&ctx)?.number), (0, 1));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Ticker {
         self.missed = missed;
@@ -97,6 +128,16 @@ impl Ticker {
     }
 
     /// Makes the next tick come now, and the others count from it.
+    ///
+    /// ```
+    /// # use ironsys::{schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = VirtualClock::new();
+    /// let ticker = Ticker::new(&time.clock(), Duration::from_secs(1))?.at_once();
+    /// assert_eq!(ticker.next_due(), Some(time.now()));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn at_once(mut self) -> Ticker {
         self.reset();
@@ -104,11 +145,32 @@ impl Ticker {
     }
 
     /// Makes the next tick come now, and the others count from it.
+    ///
+    /// ```
+    /// # use ironsys::{schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = VirtualClock::new();
+    /// let mut ticker = Ticker::new(&time.clock(), Duration::from_secs(1))?;
+    /// ticker.reset();
+    /// assert_eq!(ticker.next_due(), Some(time.now()));
+    /// # Ok(()) }
+    /// ```
     pub fn reset(&mut self) {
         self.next = Some(self.clock.now());
     }
 
     /// Returns when the next tick is due. `None`: beyond the end of time.
+    ///
+    /// ```
+    /// # use ironsys::{schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (time, second) = (VirtualClock::new(), Duration::from_secs(1));
+    /// let ticker = Ticker::new(&time.clock(), second)?;
+    /// assert_eq!(ticker.next_due(), Some(time.now() + second));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         self.next
@@ -123,6 +185,17 @@ impl Ticker {
     ///
     /// # Errors
     /// Why `ctx` stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Ticker, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let mut ticker = Ticker::new(ctx.clock(), Duration::from_secs(1))?;
+    /// assert_eq!(ticker.wait(&ctx)?.missed, 0);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn wait(&mut self, ctx: &Context) -> Result<Tick, Stop> {
         let Some(due) = self.next else { return Err(ctx.wait_stopped()) };

@@ -26,6 +26,13 @@ impl<'a, 'env, E: Send + 'env> Scope<'a, 'env, E> {
 
     /// Returns the context of the scope's tasks: it stops when one of them fails, or with the
     /// context the scope was opened under.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let done = ironsys::scope(&ctx, |s| s.ctx().check());
+    /// assert_eq!(done, Ok::<_, Stop>(()));
+    /// ```
     #[must_use]
     pub fn ctx(&self) -> &Context {
         &self.core.ctx
@@ -43,6 +50,16 @@ impl<'a, 'env, E: Send + 'env> Scope<'a, 'env, E> {
     /// # Cost
     /// Two allocations. Threads are asked for one after the other, never more than there is work
     /// for.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let words = ["a", "bcd"];
+    /// let len = ironsys::scope(&ctx, |s| {
+    ///     s.spawn(|_| Ok::<_, Stop>(words[1].len())).join(&ctx)
+    /// });
+    /// assert_eq!(len, Ok(3));
+    /// ```
     #[track_caller]
     pub fn spawn<T, F>(&self, f: F) -> Task<T>
     where
@@ -111,6 +128,16 @@ impl<'a, 'env, E: Send + 'env> Scope<'a, 'env, E> {
     /// Spawns a daemon: it does not keep the scope open. Its context stops when the body and every
     /// task have ended, and the scope waits for it then; its error counts only before that. Daemons
     /// work on top of the scope's limit.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = ironsys::scope(&ctx, |s| {
+    ///     s.daemon(|ctx| Err(ctx.wait_stopped())); // stopped when the body has ended
+    ///     Ok::<_, Stop>(1)
+    /// });
+    /// assert_eq!(out, Ok(1));
+    /// ```
     #[track_caller]
     pub fn daemon<F>(&self, f: F)
     where
@@ -151,6 +178,15 @@ pub struct Named<'s, 'env, E> {
 
 impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     /// Spawns a task, see [`Scope::spawn`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let two = ironsys::scope(&ctx, |s| {
+    ///     s.named("two").spawn(|_| Ok::<_, Stop>(2)).join(&ctx)
+    /// });
+    /// assert_eq!(two, Ok(2));
+    /// ```
     #[track_caller]
     pub fn spawn<T, F>(self, f: F) -> Task<T>
     where
@@ -161,6 +197,15 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     }
 
     /// Spawns a task that can spawn, see [`Scope::spawn_with`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = ironsys::scope(&ctx, |s| {
+    ///     s.named("outer").spawn_with(|s| s.spawn(|_| Ok::<_, Stop>(2)).join(s.ctx())).join(&ctx)
+    /// });
+    /// assert_eq!(out, Ok(2));
+    /// ```
     #[track_caller]
     pub fn spawn_with<T, F>(self, f: F) -> Task<T>
     where
@@ -171,6 +216,16 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     }
 
     /// Runs a task without a handle, see [`Scope::execute`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = ironsys::scope(&ctx, |s| {
+    ///     s.named("late").execute(|_| Err(Stop::DeadlineExceeded));
+    ///     Ok(())
+    /// });
+    /// assert_eq!(out, Err(Stop::DeadlineExceeded)); // its failure is the scope's
+    /// ```
     #[track_caller]
     pub fn execute<F>(self, f: F)
     where
@@ -187,6 +242,16 @@ impl<'env, E: Send + 'env> Named<'_, 'env, E> {
     }
 
     /// Spawns a daemon, see [`Scope::daemon`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = ironsys::scope(&ctx, |s| {
+    ///     s.named("watch").daemon(|ctx| Err(ctx.wait_stopped()));
+    ///     Ok::<_, Stop>(1)
+    /// });
+    /// assert_eq!(out, Ok(1));
+    /// ```
     #[track_caller]
     pub fn daemon<F>(self, f: F)
     where

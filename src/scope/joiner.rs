@@ -26,6 +26,11 @@ pub enum Outcome<T, E> {
 
 impl<T, E> Outcome<T, E> {
     /// Returns the value, if there is one.
+    ///
+    /// ```
+    /// # use ironsys::scope::Outcome;
+    /// assert_eq!(Outcome::<_, ()>::Ok(1).ok(), Some(1));
+    /// ```
     #[must_use]
     pub fn ok(self) -> Option<T> {
         match self {
@@ -35,6 +40,11 @@ impl<T, E> Outcome<T, E> {
     }
 
     /// Returns whether there is a value.
+    ///
+    /// ```
+    /// # use ironsys::scope::Outcome;
+    /// assert!(!Outcome::<(), _>::Err("down").is_ok());
+    /// ```
     #[must_use]
     pub fn is_ok(&self) -> bool {
         matches!(self, Outcome::Ok(_))
@@ -71,11 +81,24 @@ pub struct Joined<T, E> {
 
 impl<T, E> Joined<T, E> {
     /// Returns the values of the successes with their indices, in the order of the tasks.
+    ///
+    /// ```
+    /// # use ironsys::scope::{Joined, Outcome};
+    /// let joined = Joined { outcomes: vec![Outcome::Err("down"), Outcome::Ok(7)], order: vec![0, 1] };
+    /// assert!(joined.into_values().eq([(1, 7)]));
+    /// ```
     pub fn into_values(self) -> impl Iterator<Item = (usize, T)> {
         self.outcomes.into_iter().enumerate().filter_map(|(i, o)| o.ok().map(|v| (i, v)))
     }
 
     /// Returns the values of the successes and the outcomes of the rest, each with its index.
+    ///
+    /// ```
+    /// # use ironsys::scope::{Joined, Outcome};
+    /// let joined = Joined { outcomes: vec![Outcome::Err("down"), Outcome::Ok(7)], order: vec![0, 1] };
+    /// let (values, rest) = joined.split();
+    /// assert_eq!((values, rest[0].0), (vec![(1, 7)], 0));
+    /// ```
     #[must_use]
     #[expect(clippy::type_complexity, reason = "two lists with indices; names would say less")]
     pub fn split(self) -> (Vec<(usize, T)>, Vec<(usize, Outcome<T, E>)>) {
@@ -114,6 +137,12 @@ fn why(stop: &Option<Stop>) -> String {
 
 impl<T, E> NotEnough<T, E> {
     /// Returns the error of the task that failed first, if one returned an error.
+    ///
+    /// ```
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// let few = ironsys::scope::first_ok(&ctx, [|_: &_| Err::<(), _>("down")]).unwrap_err();
+    /// assert_eq!(few.into_first_error(), Some("down"));
+    /// ```
     #[must_use]
     pub fn into_first_error(self) -> Option<E> {
         let Joined { outcomes, order } = self.joined;
@@ -145,6 +174,13 @@ impl Joiner {
     /// # Errors
     /// Fewer successes than the joiner needs: all of them for `All`, none for `Collect`, one for
     /// `FirstOk` and `Race`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, scope::Joiner};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let joined = Joiner::Quorum(1).run(&ctx, [|_: &Context| Ok::<_, ()>(7)]).unwrap();
+    /// assert!(joined.into_values().eq([(0, 7)]));
+    /// ```
     #[track_caller]
     pub fn run<T, E, F>(
         self,

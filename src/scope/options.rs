@@ -112,6 +112,13 @@ impl Options {
     /// Sets how many threads run the scope's tasks at most. Tasks beyond that wait their turn, so
     /// tasks that wait for each other must fit in. With 0 no task could ever run: the scope fails
     /// before its body, with a [`Stop`] that says so.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, scope};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = scope::options().limit(0).run(&ctx, |_| Ok::<_, Stop>(()));
+    /// assert!(out.unwrap_err().to_string().contains("limit 0"));
+    /// ```
     pub fn limit(mut self, threads: usize) -> Self {
         self.limit = threads;
         self
@@ -119,6 +126,13 @@ impl Options {
 
     /// Sets the name of the scope and of the threads it starts. No thread can have a name with a
     /// zero byte: the scope then fails before its body, with a [`Stop`] that says so.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, scope};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = scope::options().name("a\0b").run(&ctx, |_| Ok::<_, Stop>(()));
+    /// assert!(out.unwrap_err().to_string().contains("zero byte"));
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into());
         self
@@ -131,6 +145,13 @@ impl Options {
     ///
     /// # Panics
     /// With the payload of the first panic in the body or a task.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, scope};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = scope::options().limit(1).run(&ctx, |s| s.spawn(|_| Ok::<_, Stop>(7)).join(&ctx));
+    /// assert_eq!(out, Ok(7));
+    /// ```
     #[track_caller]
     pub fn run<'env, R, E>(
         self,

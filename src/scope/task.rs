@@ -55,6 +55,16 @@ impl<T> Task<T> {
     /// # Errors
     /// Why there is no value: the task failed (the scope returns its error), never ran because the
     /// scope was stopped, or `ctx` stopped first.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let sum = ironsys::scope(&ctx, |s| {
+    ///     let (a, b) = (s.spawn(|_| Ok::<_, Stop>(1)), s.spawn(|_| Ok(2)));
+    ///     Ok(a.join(&ctx)? + b.join(&ctx)?)
+    /// });
+    /// assert_eq!(sum, Ok(3));
+    /// ```
     #[track_caller]
     pub fn join(self, ctx: &Context) -> Result<T, Stop> {
         let mut op = Join { slot: &self.slot, place: Place::default() };
@@ -63,6 +73,13 @@ impl<T> Task<T> {
     }
 
     /// Returns whether [`join`](Self::join) would not wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let task = ironsys::scope(&ctx, |s| Ok::<_, Stop>(s.spawn(|_| Ok(1)))).unwrap();
+    /// assert!(task.is_finished());
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.slot.state.lock().out.is_some()

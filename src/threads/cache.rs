@@ -36,29 +36,68 @@ pub struct Builder {
 impl ThreadCache {
     /// Makes a cache that keeps up to `idle` threads, each for ten seconds after its last use. With
     /// 0 every thread ends after its job.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// let cache = ThreadCache::new(4);
+    /// assert!(cache.is_empty()); // it starts no thread until one is needed
+    /// ```
     #[must_use]
     pub fn new(idle: usize) -> Self {
         ThreadCache::from(Builder { idle, ..ThreadCache::builder() })
     }
 
     /// Makes a cache step by step.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = ThreadCache::builder().idle(4).build()?;
+    /// assert!(cache.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> Builder {
         Builder { name: "warm".into(), idle: 16, keep_alive: Duration::from_secs(10) }
     }
 
     /// Returns how many threads the cache has, idle and busy.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, threads::ThreadCache};
+    /// # fn main() -> Result<(), Stop> {
+    /// let cache = ThreadCache::new(4);
+    /// let (ctx, _cancel) = Context::builder().value(cache.clone()).build();
+    /// ironsys::scope(&ctx, |s| s.spawn(|_| Ok::<_, Stop>(())).join(&ctx))?;
+    /// assert_eq!(cache.len(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.owner.shared.state.lock().threads.len()
     }
 
     /// Returns whether the cache has no thread.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// assert!(ThreadCache::new(4).is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns how many threads are parked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool, threads::ThreadCache};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = ThreadCache::new(4);
+    /// let (ctx, _cancel) = Context::builder().value(cache.clone()).build();
+    /// let _pool = Pool::builder("jobs").workers(2).context(&ctx).build()?;
+    /// assert_eq!((cache.len(), cache.idle()), (2, 0)); // the pool has them
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn idle(&self) -> usize {
         self.owner.shared.state.lock().idle.len()
@@ -74,6 +113,17 @@ impl ThreadCache {
     ///
     /// # Errors
     /// Why the context stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, threads::ThreadCache};
+    /// # fn main() -> Result<(), Stop> {
+    /// let cache = ThreadCache::new(4);
+    /// let (ctx, _cancel) = Context::builder().value(cache.clone()).build();
+    /// ironsys::scope(&ctx, |s| s.spawn(|_| Ok::<_, Stop>(())).join(&ctx))?;
+    /// cache.close(&ctx)?;
+    /// assert!(cache.is_empty());
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn close(&self, ctx: &Context) -> Result<(), Stop> {
         let shared = &self.owner.shared;
@@ -91,6 +141,16 @@ impl ThreadCache {
 
 impl Builder {
     /// Sets how many idle threads are kept. The default is 16.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, threads::ThreadCache};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = ThreadCache::builder().idle(0).build()?; // every thread ends after its job
+    /// let (ctx, _cancel) = Context::builder().value(cache.clone()).build();
+    /// ironsys::scope(&ctx, |s| s.spawn(|_| Ok::<_, Stop>(())).join(&ctx))?;
+    /// assert_eq!(cache.idle(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn idle(mut self, threads: usize) -> Self {
         self.idle = threads;
         self
@@ -98,12 +158,26 @@ impl Builder {
 
     /// Sets how long an idle thread waits before it ends. The default is ten seconds;
     /// `Duration::MAX` keeps it until the cache closes.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = ThreadCache::builder().keep_alive(Duration::MAX).build()?;
+    /// assert_eq!(cache.idle(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.keep_alive = time;
         self
     }
 
     /// Sets the name of the threads. The default is `warm`.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// assert!(ThreadCache::builder().name("warm-io").build().is_ok());
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -113,6 +187,11 @@ impl Builder {
     ///
     /// # Errors
     /// `name`: it holds a zero byte, which no thread's name can.
+    ///
+    /// ```
+    /// # use ironsys::threads::ThreadCache;
+    /// assert!(ThreadCache::builder().name("a\0b").build().is_err());
+    /// ```
     pub fn build(self) -> Result<ThreadCache, BuildError> {
         if self.name.contains('\0') {
             return Err(BuildError::new("thread cache", "name", "holds a zero byte"));

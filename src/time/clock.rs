@@ -41,12 +41,23 @@ impl Clock {
     ///
     /// Clocks made by two calls differ only in the thread they use: a system clock starts one timer
     /// thread when the first deadline hook is registered and ends it when none is left.
+    ///
+    /// ```
+    /// # use ironsys::time::Clock;
+    /// assert!(Clock::system().is_same(&Clock::system()));
+    /// ```
     #[must_use]
     pub fn system() -> Self {
         Clock(Kind::System(Arc::new(Timers::new())))
     }
 
     /// Returns the present time of this clock.
+    ///
+    /// ```
+    /// # use ironsys::time::Clock;
+    /// let clock = Clock::system();
+    /// assert!(clock.now() <= clock.now());
+    /// ```
     #[inline]
     #[must_use]
     pub fn now(&self) -> Instant {
@@ -60,6 +71,13 @@ impl Clock {
     ///
     /// It may step, forward and back, whenever somebody sets the clock; nobody is told. So it is for
     /// dates, and [`now`](Self::now) for everything that is measured or waited for.
+    ///
+    /// ```
+    /// # use ironsys::time::VirtualClock;
+    /// # use std::time::{Duration, SystemTime};
+    /// let midnight_of_2000 = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800);
+    /// assert_eq!(VirtualClock::new().clock().wall(), midnight_of_2000);
+    /// ```
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         match &self.0 {
@@ -69,6 +87,13 @@ impl Clock {
     }
 
     /// Returns whether both are handles to one clock, so that their instants compare.
+    ///
+    /// ```
+    /// # use ironsys::time::{Clock, VirtualClock};
+    /// let time = VirtualClock::new();
+    /// assert!(time.clock().is_same(&time.clock()));
+    /// assert!(!time.clock().is_same(&Clock::system()));
+    /// ```
     #[must_use]
     pub fn is_same(&self, other: &Clock) -> bool {
         match (&self.0, &other.0) {

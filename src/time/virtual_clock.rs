@@ -35,24 +35,55 @@ pub struct VirtualClock(Arc<Virtual>);
 
 impl VirtualClock {
     /// Makes a clock that moves only when told to.
+    ///
+    /// ```
+    /// # use ironsys::time::VirtualClock;
+    /// let time = VirtualClock::new();
+    /// assert_eq!(time.now(), time.now()); // it stands still
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         VirtualClock(Arc::new(Virtual::new(false)))
     }
 
     /// Makes a clock that jumps to the next deadline when every participant is parked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Stop> {
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let start = time.now();
+    /// ctx.sleep(Duration::from_secs(3600))?; // takes no time at all
+    /// assert_eq!(time.now() - start, Duration::from_secs(3600));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn auto() -> Self {
         VirtualClock(Arc::new(Virtual::new(true)))
     }
 
     /// Returns the handle to put into a context.
+    ///
+    /// ```
+    /// # use ironsys::{Context, time::VirtualClock};
+    /// let time = VirtualClock::new();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// assert_eq!(ctx.clock().now(), time.now());
+    /// ```
     #[must_use]
     pub fn clock(&self) -> Clock {
         Clock(Kind::Virtual(self.0.clone()))
     }
 
     /// Returns the present virtual time.
+    ///
+    /// ```
+    /// # use ironsys::time::VirtualClock;
+    /// let time = VirtualClock::new();
+    /// assert_eq!(time.now(), time.clock().now());
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.0.now()
@@ -62,6 +93,15 @@ impl VirtualClock {
     ///
     /// Woken threads run on their own; the call does not wait for them. `Duration::MAX` fires all
     /// that is pending and stops 584 years after the clock's start.
+    ///
+    /// ```
+    /// # use ironsys::time::VirtualClock;
+    /// # use std::time::Duration;
+    /// let (time, hour) = (VirtualClock::new(), Duration::from_secs(3600));
+    /// let start = time.now();
+    /// time.advance(hour);
+    /// assert_eq!(time.now() - start, hour);
+    /// ```
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let target = self.0.nanos().saturating_add(by);
@@ -69,6 +109,17 @@ impl VirtualClock {
     }
 
     /// Moves the time to the next pending deadline and fires it. `None`: nothing is pending.
+    ///
+    /// ```
+    /// # use ironsys::{Context, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::new();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let soon = ctx.with_timeout(Duration::from_secs(60));
+    /// let _hook = soon.on_stop(|_| ());
+    /// assert_eq!(time.advance_to_next(), soon.deadline());
+    /// assert!(soon.is_stopped());
+    /// ```
     pub fn advance_to_next(&self) -> Option<Instant> {
         self.0.fire_first_until(u64::MAX).then(|| self.now())
     }
@@ -91,12 +142,31 @@ impl VirtualClock {
     }
 
     /// Returns how many deadlines are pending: parked threads with a deadline, and hooks.
+    ///
+    /// ```
+    /// # use ironsys::{Context, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::new();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let _hook = ctx.with_timeout(Duration::from_secs(60)).on_stop(|_| ());
+    /// assert_eq!(time.pending(), 1);
+    /// ```
     #[must_use]
     pub fn pending(&self) -> usize {
         self.0.state.lock().alarms.len()
     }
 
     /// Counts the calling thread as a participant until the guard is dropped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let _me = time.participate();
+    /// let soon = ctx.with_timeout(Duration::from_secs(60));
+    /// assert_eq!(soon.wait_stopped(), Stop::DeadlineExceeded);
+    /// ```
     #[must_use = "the thread takes part for as long as the guard lives"]
     pub fn participate(&self) -> Participant {
         let token = Virtual::token(&self.0);

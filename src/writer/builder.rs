@@ -41,6 +41,11 @@ impl<W: io::Write + Send + 'static> Builder<W> {
     }
 
     /// Sets the name of the thread and of its waits. The default is `writer`.
+    ///
+    /// ```
+    /// # use ironsys::writer::BackgroundWriter;
+    /// assert!(BackgroundWriter::builder(Vec::new()).name("a\0b").build().is_err());
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -48,6 +53,15 @@ impl<W: io::Write + Send + 'static> Builder<W> {
 
     /// Sets how many bytes may be accepted and not written. The default is 64 KiB. `usize::MAX` is no
     /// bound but memory. Two buffers take turns, so up to twice as much may be allocated.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = BackgroundWriter::builder(Vec::new()).capacity(4).build()?;
+    /// assert!(out.write(&ctx, "too much").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
@@ -55,6 +69,12 @@ impl<W: io::Write + Send + 'static> Builder<W> {
 
     /// Sets how many buffered bytes are written without waiting for more. The default is half of the
     /// capacity. With 1 everything is written as soon as the thread gets there.
+    ///
+    /// ```
+    /// # use ironsys::writer::BackgroundWriter;
+    /// let out = BackgroundWriter::builder(Vec::new()).capacity(4);
+    /// assert!(out.flush_at(5).build().is_err()); // the buffer never holds that much
+    /// ```
     pub fn flush_at(mut self, bytes: usize) -> Self {
         self.flush_at = Some(bytes);
         self
@@ -62,6 +82,17 @@ impl<W: io::Write + Send + 'static> Builder<W> {
 
     /// Sets after how long a byte is written, and the sink flushed, even if nothing more comes. The
     /// default is a second. Zero is as soon as possible, `Duration::MAX` never.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = BackgroundWriter::builder(Vec::new()).flush_every(Duration::MAX).build()?;
+    /// out.write(&ctx, "late")?;
+    /// assert_eq!(out.drain(&ctx).sink.as_deref(), Some(&b"late"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn flush_every(mut self, time: Duration) -> Self {
         self.flush_every = time;
         self
@@ -70,6 +101,19 @@ impl<W: io::Write + Send + 'static> Builder<W> {
     /// Sets how often, and after which delays, a failed call of the sink is tried again; it counts
     /// from the beginning whenever the sink takes something. The default is three times, 100 ms apart.
     /// `Interrupted` is tried again at once and not counted.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert!(out.flush(&ctx).is_err());
+    /// assert_eq!(out.stats().sink_errors, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn retry(mut self, retry: Backoff) -> Self {
         self.retry = retry;
         self
@@ -77,6 +121,20 @@ impl<W: io::Write + Send + 'static> Builder<W> {
 
     /// Sets what sees each error of the sink, tried again or not. It runs on the writer's thread; a
     /// panic in it is logged.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let (tx, seen) = std::sync::mpsc::channel();
+    /// let out = BackgroundWriter::builder(sink).retry(once);
+    /// let out = out.on_error(move |e| tx.send(e.kind()).unwrap()).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert!(out.flush(&ctx).is_err() && seen.recv()? == std::io::ErrorKind::WriteZero);
+    /// # Ok(()) }
+    /// ```
     pub fn on_error(mut self, f: impl FnMut(&io::Error) + Send + 'static) -> Self {
         self.on_error = Some(Box::new(f));
         self
@@ -86,6 +144,16 @@ impl<W: io::Write + Send + 'static> Builder<W> {
     /// [`ThreadCache`](crate::threads::ThreadCache) if it has one. The default is a root of its own.
     ///
     /// A writer whose context stops writes nothing more: to end well, close it before.
+    ///
+    /// ```
+    /// # use ironsys::{Context, threads::ThreadCache, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cache = ThreadCache::new(4);
+    /// let (ctx, _cancel) = Context::builder().value(cache.clone()).build();
+    /// let _out = BackgroundWriter::builder(Vec::new()).context(&ctx).build()?;
+    /// assert_eq!(cache.len(), 1); // the writer's thread is one of the cache
+    /// # Ok(()) }
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self
@@ -96,6 +164,11 @@ impl<W: io::Write + Send + 'static> Builder<W> {
     /// # Errors
     /// `name`: it holds a zero byte. `capacity`: 0. `flush_at`: 0, or more than the capacity.
     /// `thread`: the system has none left.
+    ///
+    /// ```
+    /// # use ironsys::writer::BackgroundWriter;
+    /// assert!(BackgroundWriter::builder(Vec::new()).capacity(0).build().is_err());
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<BackgroundWriter<W>, BuildError> {
         let wrong = |field, problem: String| Err(BuildError::new("writer", field, problem));

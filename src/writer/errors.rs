@@ -34,18 +34,45 @@ pub enum WriteError {
 
 impl WriteError {
     /// Returns whether the writer is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// out.close(&ctx)?;
+    /// assert!(out.write(&ctx, "more").unwrap_err().is_closed());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, WriteError::Closed)
     }
 
     /// Returns whether the buffer had no room.
+    ///
+    /// ```
+    /// # use ironsys::writer::WriteError;
+    /// assert!(WriteError::Full.is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, WriteError::Full)
     }
 
     /// Returns what the writer gave up for, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert!(out.flush(&ctx).unwrap_err().failure().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
@@ -55,6 +82,16 @@ impl WriteError {
     }
 
     /// Returns why the caller's context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, cancel) = Context::root();
+    /// # let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// cancel.cancel();
+    /// assert!(out.write(&ctx, "more").unwrap_err().stop().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -87,12 +124,38 @@ pub enum Reason {
 
 impl Failure {
     /// Returns why.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::{BackgroundWriter, Reason}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// let failure = out.drain(&ctx).failure.ok_or("it took it")?;
+    /// assert!(matches!(failure.reason(), Reason::Io(_)));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.reason
     }
 
     /// Returns the sink's error, if that was it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// let failure = out.drain(&ctx).failure.ok_or("it took it")?;
+    /// assert!(failure.io().is_some_and(|e| e.kind() == std::io::ErrorKind::WriteZero));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn io(&self) -> Option<&io::Error> {
         match &self.reason {
@@ -102,12 +165,36 @@ impl Failure {
     }
 
     /// Returns how many bytes the sink has taken, from the first on.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert_eq!(out.drain(&ctx).failure.map(|f| f.written()), Some(0));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
     /// Returns how many of these were in the sink when it was last flushed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert_eq!(out.drain(&ctx).failure.map(|f| f.flushed()), Some(0));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn flushed(&self) -> u64 {
         self.flushed

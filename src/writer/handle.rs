@@ -107,6 +107,16 @@ pub struct Stats {
 
 impl<W: io::Write + Send + 'static> BackgroundWriter<W> {
     /// Starts to build a writer over `sink`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// out.write(&ctx, "hello")?;
+    /// assert_eq!(out.drain(&ctx).sink.as_deref(), Some(&b"hello"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn builder(sink: W) -> Builder<W> {
         Builder::new(sink)
     }
@@ -154,6 +164,15 @@ impl<W> BackgroundWriter<W> {
     ///
     /// # Errors
     /// [`Full`](WriteError::Full), and those of [`write`](Self::write).
+    ///
+    /// ```
+    /// # use ironsys::writer::BackgroundWriter;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// out.try_write("hello")?;
+    /// assert_eq!(out.stats().ledger.accepted, 5);
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn try_write(&self, bytes: impl AsRef<[u8]>) -> Result<(), WriteError> {
         let bytes = bytes.as_ref();
@@ -172,6 +191,17 @@ impl<W> BackgroundWriter<W> {
     ///
     /// # Errors
     /// [`Failed`](WriteError::Failed), [`Stopped`](WriteError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// out.write(&ctx, "hello")?;
+    /// out.flush(&ctx)?;
+    /// assert_eq!(out.stats().flushed, 5);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn flush(&self, ctx: &Context) -> Result<(), WriteError> {
         ctx.check()?;
@@ -254,6 +284,19 @@ impl<W> BackgroundWriter<W> {
     }
 
     /// Takes what a failed writer did not write; empty unless it has failed, and the second time.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let sink: &'static mut [u8] = &mut []; // takes nothing
+    /// # let once = Backoff::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// let out = BackgroundWriter::builder(sink).retry(once).build()?;
+    /// out.write(&ctx, "lost")?;
+    /// assert!(out.flush(&ctx).is_err());
+    /// assert_eq!(out.take_unwritten(), b"lost");
+    /// # Ok(()) }
+    /// ```
     #[must_use = "the bytes are lost otherwise"]
     pub fn take_unwritten(&self) -> Vec<u8> {
         self.shared.with(|state, _| state.take_unwritten())
@@ -276,6 +319,16 @@ impl<W> BackgroundWriter<W> {
     }
 
     /// Returns the counts of the writer.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::BackgroundWriter};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let out = BackgroundWriter::builder(Vec::new()).build()?;
+    /// out.write(&ctx, "hello")?;
+    /// assert_eq!((out.stats().ledger.accepted, out.stats().writes), (5, 1));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.with(|state, _| state.stats())

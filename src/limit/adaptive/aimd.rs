@@ -24,12 +24,28 @@ pub struct Aimd {
 
 impl Aimd {
     /// Makes one that has learned nothing yet. `Duration::MAX`: only drops are drops.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Aimd};
+    /// # use std::time::Duration;
+    /// let limit = AdaptiveLimit::builder(Aimd::new(Duration::MAX)).initial(10).build().unwrap();
+    /// assert!(limit.explain().contains("aimd"));
+    /// ```
     #[must_use]
     pub fn new(too_slow: Duration) -> Aimd {
         Aimd { too_slow, cut: Cut::by(0.9), slow_start: true }
     }
 
     /// Sets what the limit is multiplied by at a drop: 0.9 by default, kept between 0.1 and 0.99.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Aimd};
+    /// # use std::time::Duration;
+    /// let half = Aimd::new(Duration::MAX).factor(0.5);
+    /// let limit = AdaptiveLimit::builder(half).initial(10).build().unwrap();
+    /// limit.try_acquire().unwrap().dropped();
+    /// assert_eq!(limit.limit(), 5);
+    /// ```
     #[must_use]
     pub fn factor(mut self, factor: f64) -> Aimd {
         self.cut = Cut::by(if factor.is_nan() { 0.9 } else { factor.clamp(0.1, 0.99) });

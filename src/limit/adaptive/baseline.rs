@@ -25,6 +25,14 @@ struct Probe {
 
 impl Baseline {
     /// It is known, and does not change.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Baseline, Vegas};
+    /// # use std::time::Duration;
+    /// let vegas = Vegas::new(Baseline::pinned(Duration::from_millis(10)));
+    /// let limit = AdaptiveLimit::builder(vegas).build().unwrap();
+    /// assert!(limit.explain().contains("10ms"));
+    /// ```
     #[must_use]
     pub fn pinned(time: Duration) -> Baseline {
         Baseline { nanos: nanos(time), every: 0, since: 0, probe: None }
@@ -35,6 +43,13 @@ impl Baseline {
     ///
     /// So it follows a service that has become slower for good, and a queue does not become the norm,
     /// however long it stands. The probe is that of BBR's `ProbeRTT`.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Baseline, Vegas};
+    /// let vegas = Vegas::new(Baseline::decaying(100));
+    /// let limit = AdaptiveLimit::builder(vegas).build().unwrap();
+    /// assert!(limit.explain().contains("baseline None")); // nothing was measured yet
+    /// ```
     #[must_use]
     pub fn decaying(samples: u32) -> Baseline {
         Baseline { nanos: f64::INFINITY, every: samples.max(1), since: 0, probe: None }

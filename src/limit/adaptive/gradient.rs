@@ -28,6 +28,13 @@ pub struct Gradient2 {
 
 impl Gradient2 {
     /// Makes one that has learned nothing yet.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Baseline, Gradient2};
+    /// let gradient = Gradient2::new(Baseline::decaying(100));
+    /// let limit = AdaptiveLimit::builder(gradient).build().unwrap();
+    /// assert!(limit.explain().contains("gradient"));
+    /// ```
     #[must_use]
     pub fn new(baseline: Baseline) -> Gradient2 {
         Gradient2 { baseline, cut: Cut::by(0.9), slow_start: true, gradient: 1.0 }

@@ -51,6 +51,12 @@ struct Shared {
 
 impl AdaptiveLimit {
     /// Makes one step by step: bounds, the limit to begin with, clock, name.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// assert_eq!(limit.limit(), 20);
+    /// ```
     pub fn builder(algorithm: impl Algorithm) -> AdaptiveLimitBuilder {
         AdaptiveLimitBuilder {
             algorithm: Box::new(algorithm),
@@ -68,6 +74,14 @@ impl AdaptiveLimit {
     ///
     /// # Errors
     /// [`Closed`](AcquireError::Closed) or [`Stopped`](AcquireError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{AdaptiveLimit, Vegas}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// limit.acquire(&ctx).unwrap().success();
+    /// assert_eq!(limit.stats().successes, 1);
+    /// ```
     #[track_caller]
     pub fn acquire(&self, ctx: &Context) -> Result<AdaptivePermit, AcquireError> {
         Ok(self.begin(self.shared.slots.acquire(ctx, 1)?))
@@ -77,6 +91,13 @@ impl AdaptiveLimit {
     ///
     /// # Errors
     /// [`NoPermits`](TryAcquireError::NoPermits) or [`Closed`](TryAcquireError::Closed).
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).initial(1).build().unwrap();
+    /// let _first = limit.try_acquire().unwrap();
+    /// assert!(limit.try_acquire().is_err());
+    /// ```
     pub fn try_acquire(&self) -> Result<AdaptivePermit, TryAcquireError> {
         Ok(self.begin(self.shared.slots.try_acquire(1)?))
     }
@@ -88,17 +109,38 @@ impl AdaptiveLimit {
     }
 
     /// Returns the limit at present.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).initial(10).build().unwrap();
+    /// limit.try_acquire().unwrap().dropped();
+    /// assert_eq!(limit.limit(), 9);
+    /// ```
     #[must_use]
     pub fn limit(&self) -> usize {
         self.shared.brain.limit()
     }
 
     /// Closes the limit for good, as [`Semaphore::close`] does.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// assert!(limit.close());
+    /// assert!(limit.try_acquire().unwrap_err().is_closed());
+    /// ```
     pub fn close(&self) -> bool {
         self.shared.slots.close()
     }
 
     /// Returns the limit's counts.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// let _permit = limit.try_acquire().unwrap();
+    /// assert_eq!((limit.stats().limit, limit.stats().in_flight), (20, 1));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> AdaptiveStats {
         AdaptiveStats::of(self.shared.slots.stats(), self.limit(), self.shared.brain.lessons())
@@ -150,24 +192,53 @@ pub struct AdaptiveLimitBuilder {
 
 impl AdaptiveLimitBuilder {
     /// Sets the least and the most that the limit can be.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).bounds(1..=8).build().unwrap();
+    /// assert_eq!(limit.limit(), 8);
+    /// ```
     pub fn bounds(mut self, bounds: RangeInclusive<usize>) -> Self {
         self.bounds = bounds;
         self
     }
 
     /// Sets the limit to begin with. By default 20, or the bound next to it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).initial(3).build().unwrap();
+    /// assert_eq!(limit.limit(), 3);
+    /// ```
     pub fn initial(mut self, limit: usize) -> Self {
         self.initial = Some(limit);
         self
     }
 
     /// Sets the clock that times are measured with.
+    ///
+    /// ```
+    /// # use ironsys::{limit::{AdaptiveLimit, Vegas}, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::new();
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).clock(time.clock()).build().unwrap();
+    /// # let permit = limit.try_acquire().unwrap();
+    /// time.advance(Duration::from_secs(1)); // it holds a permit meanwhile
+    /// permit.success();
+    /// assert_eq!(limit.stats().mean_time, Duration::from_secs(1));
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
     /// Sets the name under which waits show in [`observe::tasks`](crate::observe::tasks).
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let built = AdaptiveLimit::builder(Vegas::default()).name("backend").build();
+    /// assert!(built.is_ok());
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -178,6 +249,12 @@ impl AdaptiveLimitBuilder {
     /// # Errors
     /// If the bounds are empty, begin with 0 or end above 2^32, or the limit to begin with is outside
     /// of them.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let built = AdaptiveLimit::builder(Vegas::default()).bounds(1..=8).initial(9).build();
+    /// assert_eq!(built.unwrap_err().field(), "initial");
+    /// ```
     pub fn build(self) -> Result<AdaptiveLimit, BuildError> {
         let (bounds, initial) = check(&self.bounds, self.initial)?;
         let slots = match self.name {
@@ -225,19 +302,47 @@ pub struct AdaptivePermit {
 
 impl AdaptivePermit {
     /// Ends it: the work was served.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// limit.try_acquire().unwrap().success();
+    /// assert_eq!(limit.stats().successes, 1);
+    /// ```
     pub fn success(self) {
         self.end(Outcome::Success);
     }
 
     /// Ends it: the work was refused or timed out.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// limit.try_acquire().unwrap().dropped();
+    /// assert_eq!(limit.stats().drops, 1);
+    /// ```
     pub fn dropped(self) {
         self.end(Outcome::Dropped);
     }
 
     /// Ends it, and nothing is learned: as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// limit.try_acquire().unwrap().ignore();
+    /// assert_eq!(limit.stats().ignored, 1);
+    /// ```
     pub fn ignore(self) {}
 
     /// Ends it with an outcome.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Outcome, Vegas};
+    /// let limit = AdaptiveLimit::builder(Vegas::default()).build().unwrap();
+    /// limit.try_acquire().unwrap().end(Outcome::Success);
+    /// assert_eq!(limit.stats().successes, 1);
+    /// ```
     pub fn end(mut self, outcome: Outcome) {
         self.finish(outcome);
     }

@@ -28,6 +28,13 @@ pub struct Vegas {
 
 impl Vegas {
     /// Makes one that has learned nothing yet.
+    ///
+    /// ```
+    /// # use ironsys::limit::{AdaptiveLimit, Baseline, Vegas};
+    /// let vegas = Vegas::new(Baseline::decaying(100));
+    /// let limit = AdaptiveLimit::builder(vegas).build().unwrap();
+    /// assert!(limit.explain().contains("vegas"));
+    /// ```
     #[must_use]
     pub fn new(baseline: Baseline) -> Vegas {
         Vegas { baseline, cut: Cut::by(0.9), slow_start: true, queue: 0.0 }

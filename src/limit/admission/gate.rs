@@ -74,6 +74,12 @@ impl Shared {
 
 impl Admission {
     /// Makes one step by step. With [`Fixed`] the limit is the one it begins with.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// let gate = Admission::builder(Fixed).initial(8).build().unwrap();
+    /// assert_eq!(gate.stats().limit, 8);
+    /// ```
     pub fn builder(algorithm: impl Algorithm) -> AdmissionBuilder {
         AdmissionBuilder {
             algorithm: Box::new(algorithm),
@@ -92,6 +98,11 @@ impl Admission {
     ///
     /// # Errors
     /// If the limit is 0 or above 2^32.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// assert!(Admission::fixed(8).is_ok() && Admission::fixed(0).is_err());
+    /// ```
     pub fn fixed(limit: usize) -> Result<Admission, BuildError> {
         Admission::builder(Fixed).bounds(limit..=limit).build()
     }
@@ -105,6 +116,14 @@ impl Admission {
     /// # Errors
     /// [`Full`](AdmissionError::Full) at once; [`Shed`](AdmissionError::Shed) and
     /// [`Displaced`](AdmissionError::Displaced) after a wait; [`Stopped`](AdmissionError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Admission};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let gate = Admission::fixed(8).unwrap();
+    /// gate.enter(&ctx).unwrap().success();
+    /// assert_eq!(gate.stats().successes, 1);
+    /// ```
     #[track_caller]
     pub fn enter(&self, ctx: &Context) -> Result<Admitted, AdmissionError> {
         ctx.check()?;
@@ -131,6 +150,13 @@ impl Admission {
     }
 
     /// Is admitted if there is room and nobody waits.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// let gate = Admission::fixed(1).unwrap();
+    /// let _first = gate.try_enter().unwrap();
+    /// assert!(gate.try_enter().is_none());
+    /// ```
     #[must_use]
     pub fn try_enter(&self) -> Option<Admitted> {
         let passes = self.shared.with(|hall, _, _| hall.pass());
@@ -151,6 +177,11 @@ impl Admission {
     }
 
     /// Returns in words what the limit is and why.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// assert!(Admission::fixed(8).unwrap().explain().starts_with("limit 8, 0 at work"));
+    /// ```
     #[must_use]
     pub fn explain(&self) -> String {
         let stats = self.stats();
@@ -183,6 +214,13 @@ impl Admitted {
     }
 
     /// Ends it: it was refused or timed out further on.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// let gate = Admission::fixed(8).unwrap();
+    /// gate.try_enter().unwrap().dropped();
+    /// assert_eq!(gate.stats().drops, 1);
+    /// ```
     pub fn dropped(self) {
         self.end(Outcome::Dropped);
     }
@@ -298,12 +336,27 @@ impl AdmissionBuilder {
     }
 
     /// Sets how many may wait. 0: nobody does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Admission, AdmissionError, Fixed}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let gate = Admission::builder(Fixed).initial(1).queue(0).build().unwrap();
+    /// let _first = gate.enter(&ctx).unwrap();
+    /// assert_eq!(gate.enter(&ctx).unwrap_err(), AdmissionError::Full);
+    /// ```
     pub fn queue(mut self, places: usize) -> Self {
         self.places = places;
         self
     }
 
     /// Sets how long one may wait under overload.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// # use std::time::Duration;
+    /// let built = Admission::builder(Fixed).target(Duration::from_secs(1)).build();
+    /// assert_eq!(built.unwrap_err().field(), "target"); // longer than the interval
+    /// ```
     pub fn target(mut self, target: Duration) -> Self {
         self.target = target;
         self
@@ -317,6 +370,11 @@ impl AdmissionBuilder {
     }
 
     /// Sets how many lanes there are for tenants.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// assert!(Admission::builder(Fixed).tenants(0).build().is_err());
+    /// ```
     pub fn tenants(mut self, lanes: usize) -> Self {
         self.tenants = lanes;
         self
@@ -339,6 +397,11 @@ impl AdmissionBuilder {
     /// # Errors
     /// As [`AdaptiveLimitBuilder::build`](crate::limit::AdaptiveLimitBuilder::build); if the target is
     /// longer than the interval; if there are no lanes, or more than 4,096.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// assert!(Admission::builder(Fixed).bounds(1..=8).initial(9).build().is_err());
+    /// ```
     pub fn build(self) -> Result<Admission, BuildError> {
         let wrong = |field, problem: String| BuildError::new("admission", field, problem);
         let (bounds, initial) = check(&self.bounds, self.initial)?;

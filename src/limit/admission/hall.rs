@@ -42,12 +42,25 @@ pub enum AdmissionError {
 
 impl AdmissionError {
     /// Returns whether it was turned away because of overload: the moment for a cheap answer.
+    ///
+    /// ```
+    /// # use ironsys::limit::AdmissionError;
+    /// assert!(AdmissionError::Full.is_overload());
+    /// ```
     #[must_use]
     pub fn is_overload(&self) -> bool {
         !matches!(self, AdmissionError::Stopped(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Admission};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// let gate = Admission::fixed(1).unwrap();
+    /// assert!(gate.enter(&ctx).unwrap_err().stop().is_some());
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

@@ -34,6 +34,13 @@ impl Priority {
         [Priority::Critical, Priority::High, Priority::Normal, Priority::Low, Priority::Sheddable];
 
     /// Returns what the context says.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::Priority};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Priority::of(&ctx), Priority::Normal);
+    /// assert_eq!(Priority::of(&ctx.with_value(Priority::Low)), Priority::Low);
+    /// ```
     #[must_use]
     pub fn of(ctx: &Context) -> Priority {
         ctx.value::<Priority>().copied().unwrap_or_default()
@@ -53,12 +60,22 @@ pub struct Tenant(Arc<str>);
 
 impl Tenant {
     /// Names a tenant.
+    ///
+    /// ```
+    /// # use ironsys::limit::Tenant;
+    /// assert_eq!(Tenant::new("acme"), Tenant::new(String::from("acme")));
+    /// ```
     #[must_use]
     pub fn new(name: impl Into<String>) -> Tenant {
         Tenant(name.into().into())
     }
 
     /// Returns its name.
+    ///
+    /// ```
+    /// # use ironsys::limit::Tenant;
+    /// assert_eq!(Tenant::new("acme").name(), "acme");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0

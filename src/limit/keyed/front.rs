@@ -57,6 +57,13 @@ impl<Q, L: Limit, S> Shared<Q, L, S> {
 
 impl<Q: Hash + Eq + Clone, L: Limit> Keyed<Q, L> {
     /// Makes a table of limits like `each`, step by step. `each` itself is not part of it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let each = TokenBucket::new(Rate::per_hour(1), 1);
+    /// let clients = Keyed::<u32, _>::builder(&each).build().unwrap();
+    /// assert!(clients.is_empty());
+    /// ```
     pub fn builder(each: &L) -> KeyedBuilder<Q, L> {
         let (common, clock, name) = each.template();
         let (most, shards, hasher) = (10_000, None, SeededState::new());
@@ -66,12 +73,26 @@ impl<Q: Hash + Eq + Clone, L: Limit> Keyed<Q, L> {
 
 impl<Q: Hash + Eq + Clone, L: Limit, S: BuildHasher + Clone> Keyed<Q, L, S> {
     /// Returns how many keys there are, idle ones included.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// clients.try_acquire(&"alice", 1).unwrap();
+    /// assert_eq!(clients.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.shards.len()
     }
 
     /// Returns whether there are none.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// clients.try_acquire(&"alice", 1).unwrap();
+    /// assert!(!clients.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -93,6 +114,13 @@ impl<Q: Hash + Eq + Clone, L: Limit, S: BuildHasher + Clone> Keyed<Q, L, S> {
     }
 
     /// Returns the table's counts.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// clients.try_acquire(&"alice", 1).unwrap();
+    /// assert_eq!(clients.stats().keys, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> KeyedStats {
         let shards = &self.shared.shards;
@@ -146,18 +174,40 @@ pub struct KeyedBuilder<Q, L: Limit, S = SeededState> {
 
 impl<Q: Hash + Eq + Clone, L: Limit, S: BuildHasher + Clone> KeyedBuilder<Q, L, S> {
     /// Sets how many keys there may be. It takes no memory until they are there.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let each = TokenBucket::new(Rate::per_hour(1), 1);
+    /// let clients = Keyed::builder(&each).max_keys(1).build().unwrap();
+    /// clients.try_acquire(&"alice", 1).unwrap();
+    /// assert!(clients.try_acquire(&"bob", 1).is_err());
+    /// ```
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.most = keys;
         self
     }
 
     /// Sets how many locks there are: a power of two.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let each = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(Keyed::<u32, _>::builder(&each).shards(3).build().is_err()); // no power of two
+    /// ```
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Some(shards);
         self
     }
 
     /// Sets how keys are hashed. std's `RandomState` is slower, and safe from those who measure it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// # use std::hash::RandomState;
+    /// let each = TokenBucket::new(Rate::per_hour(1), 1);
+    /// let clients = Keyed::builder(&each).hasher(RandomState::new()).build().unwrap();
+    /// assert!(clients.try_acquire(&"alice", 1).is_ok());
+    /// ```
     pub fn hasher<H: BuildHasher + Clone>(self, hasher: H) -> KeyedBuilder<Q, L, H> {
         let KeyedBuilder { common, clock, name, most, shards, keys, .. } = self;
         KeyedBuilder { common, clock, name, most, shards, hasher, keys }
@@ -167,6 +217,12 @@ impl<Q: Hash + Eq + Clone, L: Limit, S: BuildHasher + Clone> KeyedBuilder<Q, L, 
     ///
     /// # Errors
     /// If there is to be no key, or the shards are not a power of two up to 65,536.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let each = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(Keyed::<u32, _>::builder(&each).max_keys(0).build().is_err());
+    /// ```
     pub fn build(self) -> Result<Keyed<Q, L, S>, BuildError> {
         if self.most == 0 {
             return Err(BuildError::new("keyed limit", "max_keys", "is 0: take at least 1"));

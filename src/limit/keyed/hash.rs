@@ -16,6 +16,13 @@ pub struct SeededState {
 
 impl SeededState {
     /// Makes one with a new seed.
+    ///
+    /// ```
+    /// # use ironsys::limit::SeededState;
+    /// # use std::hash::BuildHasher;
+    /// let state = SeededState::new();
+    /// assert_eq!(state.hash_one("key"), state.hash_one("key"));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         SeededState { seed: random_u64(), by: random_u64() | 1 }

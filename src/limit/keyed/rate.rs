@@ -126,6 +126,14 @@ where
     /// # Errors
     /// As there, and [`TooManyKeys`](TryRateError::TooManyKeys) if the key is new and there is no room
     /// for it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// assert!(clients.try_acquire(&"alice", 1).is_ok());
+    /// assert!(clients.try_acquire(&"alice", 1).is_err());
+    /// assert!(clients.try_acquire(&"bob", 1).is_ok());
+    /// ```
     #[inline]
     pub fn try_acquire(&self, key: &Q, n: u32) -> Result<(), TryRateError> {
         if n == 0 {
@@ -203,6 +211,15 @@ where
     /// # Errors
     /// As there, and [`TooManyKeys`](RateError::TooManyKeys) if the key is new and there is no room for
     /// it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// let place = clients.reserve(&"alice", 1).unwrap();
+    /// assert!(clients.try_acquire(&"alice", 1).is_err());
+    /// place.cancel();
+    /// assert!(clients.try_acquire(&"alice", 1).is_ok());
+    /// ```
     pub fn reserve(&self, key: &Q, n: u32) -> Result<Reservation, RateError>
     where
         Q: 'static,
@@ -247,6 +264,13 @@ where
     }
 
     /// Returns how many calls wait, or hold a reservation, for `key`.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Keyed, Rate, TokenBucket};
+    /// let clients = Keyed::builder(&TokenBucket::new(Rate::per_hour(1), 1)).build().unwrap();
+    /// let _place = clients.reserve(&"alice", 1).unwrap();
+    /// assert_eq!((clients.in_flight(&"alice"), clients.in_flight(&"bob")), (1, 0));
+    /// ```
     #[must_use]
     pub fn in_flight(&self, key: &Q) -> u64 {
         let look = |_: &mut _, place: &mut super::limits::Place<K::Meter>| {

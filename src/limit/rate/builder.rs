@@ -32,12 +32,28 @@ impl<K: Kind> RateLimitBuilder<K> {
     }
 
     /// Sets the clock: the one of the contexts that it is used with.
+    ///
+    /// ```
+    /// # use ironsys::{limit::{Rate, TokenBucket}, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::new();
+    /// let bucket = TokenBucket::builder(Rate::per_second(1), 1).clock(time.clock()).build().unwrap();
+    /// bucket.try_acquire(1).unwrap();
+    /// time.advance(Duration::from_secs(1));
+    /// assert_eq!(bucket.available(), 1);
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
     /// Sets the name under which waits show in [`observe::tasks`](crate::observe::tasks).
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::builder(Rate::per_second(1), 1).name("mails").build().unwrap();
+    /// assert!(format!("{bucket:?}").contains("mails"));
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into());
         self
@@ -47,6 +63,11 @@ impl<K: Kind> RateLimitBuilder<K> {
     ///
     /// # Errors
     /// If it is to begin with more tokens than it holds.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// assert!(TokenBucket::builder(Rate::per_second(1), 1).initial(2).build().is_err());
+    /// ```
     pub fn build(self) -> Result<RateLimit<K>, BuildError> {
         let burst = self.meter.capacity();
         if self.initial.is_some_and(|initial| initial > burst) {
@@ -74,6 +95,12 @@ fn begin_with<K: Kind<Meter = Bucket>>(
 
 impl RateLimitBuilder<Tokens> {
     /// Sets how many tokens there are to begin with. By default it is full.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::builder(Rate::per_hour(1), 10).initial(3).build().unwrap();
+    /// assert_eq!(bucket.available(), 3);
+    /// ```
     pub fn initial(self, tokens: u32) -> Self {
         begin_with(self, tokens)
     }
@@ -81,6 +108,12 @@ impl RateLimitBuilder<Tokens> {
 
 impl RateLimitBuilder<Debts> {
     /// Sets how many tokens there are to begin with. By default it is full.
+    ///
+    /// ```
+    /// # use ironsys::limit::{DebtBucket, Rate};
+    /// let bucket = DebtBucket::builder(Rate::per_hour(1), 10).initial(3).build().unwrap();
+    /// assert_eq!(bucket.available(), 3);
+    /// ```
     pub fn initial(self, tokens: u32) -> Self {
         begin_with(self, tokens)
     }

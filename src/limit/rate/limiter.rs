@@ -140,6 +140,12 @@ impl<K: Kind> RateLimit<K> {
     ///
     /// # Errors
     /// [`NotYet`](TryRateError::NotYet) with the time until it could, or why waiting would be in vain.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(bucket.try_acquire(1).is_ok() && bucket.try_acquire(1).is_err());
+    /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<(), TryRateError> {
         match self.try_fast(n) {
@@ -183,6 +189,15 @@ impl<K: Kind> RateLimit<K> {
     /// [`TooLate`](RateError::TooLate); [`TooMany`](RateError::TooMany) and
     /// [`NoRefill`](RateError::NoRefill) if waiting would be in vain, also later, if the limit changes;
     /// [`Backlog`](RateError::Backlog); [`Stopped`](RateError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Rate, TokenBucket}, time::VirtualClock};
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let bucket = TokenBucket::builder(Rate::per_hour(1), 1).clock(time.clock()).build().unwrap();
+    /// bucket.acquire(&ctx, 1).unwrap();
+    /// assert!(bucket.acquire(&ctx, 1).is_ok()); // an hour later
+    /// ```
     #[track_caller]
     #[inline]
     pub fn acquire(&self, ctx: &Context, n: u32) -> Result<(), RateError> {
@@ -227,24 +242,50 @@ impl<K: Kind> RateLimit<K> {
     }
 
     /// Returns how many could pass now: 0 if somebody waits.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 5);
+    /// bucket.try_acquire(2).unwrap();
+    /// assert_eq!(bucket.available(), 3);
+    /// ```
     #[must_use]
     pub fn available(&self) -> u32 {
         u32::try_from(self.stats().balance).unwrap_or(0)
     }
 
     /// Returns how many have passed and still count: the level of a leaky bucket, rounded up.
+    ///
+    /// ```
+    /// # use ironsys::limit::{LeakyBucket, Rate};
+    /// let bucket = LeakyBucket::new(Rate::per_hour(1), 5);
+    /// bucket.try_acquire(2).unwrap();
+    /// assert_eq!(bucket.used(), 2);
+    /// ```
     #[must_use]
     pub fn used(&self) -> u64 {
         self.stats().used
     }
 
     /// Returns how many can pass at once at the most, rounded down.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// assert_eq!(TokenBucket::new(Rate::per_hour(1), 5).capacity(), 5);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u32 {
         self.ask(Meter::capacity)
     }
 
     /// Returns how many wait: blocked calls, and reservations that are not due.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// let _places = (bucket.reserve(1).unwrap(), bucket.reserve(1).unwrap());
+    /// assert_eq!(bucket.waiting(), 1); // the first is due
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.stats().waiting

@@ -60,6 +60,12 @@ impl Reservation {
     }
 
     /// Returns for how many it is.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 3);
+    /// assert_eq!(bucket.reserve(2).unwrap().count(), 2);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u32 {
         self.n
@@ -94,6 +100,14 @@ impl Reservation {
     /// # Errors
     /// As [`RateLimit::acquire`](super::RateLimit::acquire): too late at once if the deadline is nearer
     /// than the wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Rate, TokenBucket}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 3);
+    /// bucket.reserve(2).unwrap().wait(&ctx).unwrap();
+    /// assert_eq!(bucket.available(), 1);
+    /// ```
     #[track_caller]
     pub fn wait(mut self, ctx: &Context) -> Result<(), RateError> {
         ctx.check()?; // Dropping `self` gives it back.
@@ -105,6 +119,13 @@ impl Reservation {
     ///
     /// # Errors
     /// The reservation, if it has not, or if the limit has changed so that it never will.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 1);
+    /// assert!(bucket.reserve(1).unwrap().try_use().is_ok());
+    /// assert!(bucket.reserve(1).unwrap().try_use().is_err()); // in an hour
+    /// ```
     pub fn try_use(mut self) -> Result<(), Reservation> {
         if self.id == 0 {
             return Ok(());
@@ -119,6 +140,13 @@ impl Reservation {
     }
 
     /// Gives it back, as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 3);
+    /// bucket.reserve(3).unwrap().cancel();
+    /// assert_eq!(bucket.available(), 3);
+    /// ```
     pub fn cancel(self) {}
 }
 

@@ -186,6 +186,11 @@ fn whole(tokens: u32) -> u64 {
 impl RateLimit<Tokens> {
     /// Makes a full bucket of `burst` tokens on the system's clock. With a burst of 0 nothing passes
     /// until [`update_burst`](Self::update_burst).
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// assert_eq!(TokenBucket::new(Rate::per_second(1), 5).available(), 5);
+    /// ```
     #[must_use]
     pub fn new(rate: Rate, burst: u32) -> Self {
         Self::builder(rate, burst).finish()
@@ -197,11 +202,25 @@ impl RateLimit<Tokens> {
     }
 
     /// Sets the burst. Tokens that are there stay, as many as fit.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 5);
+    /// bucket.update_burst(3);
+    /// assert_eq!((bucket.available(), bucket.capacity()), (3, 3));
+    /// ```
     pub fn update_burst(&self, burst: u32) {
         self.change(|bucket, cell, t| bucket.change_capacity(cell, t, whole(burst)));
     }
 
     /// Sets the rate, from now on. Tokens that are there stay.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Rate, TokenBucket};
+    /// let bucket = TokenBucket::new(Rate::per_hour(1), 5);
+    /// bucket.update_rate(Rate::per_hour(2));
+    /// assert_eq!(bucket.rate(), Rate::per_hour(2));
+    /// ```
     pub fn update_rate(&self, rate: Rate) {
         self.change(|bucket, _, t| bucket.change_rate(t, rate));
     }
@@ -228,11 +247,25 @@ impl RateLimit<Debts> {
     }
 
     /// Sets the burst. Tokens that are there stay, as many as fit, and so does what is owed.
+    ///
+    /// ```
+    /// # use ironsys::limit::{DebtBucket, Rate};
+    /// let bucket = DebtBucket::new(Rate::per_hour(1), 5);
+    /// bucket.update_burst(3);
+    /// assert_eq!(bucket.available(), 3);
+    /// ```
     pub fn update_burst(&self, burst: u32) {
         self.change(|bucket, cell, t| bucket.change_capacity(cell, t, whole(burst)));
     }
 
     /// Sets the rate, from now on. Tokens that are there stay, and so does what is owed.
+    ///
+    /// ```
+    /// # use ironsys::limit::{DebtBucket, Rate};
+    /// let bucket = DebtBucket::new(Rate::per_hour(1), 5);
+    /// bucket.update_rate(Rate::per_hour(2));
+    /// assert_eq!(bucket.rate(), Rate::per_hour(2));
+    /// ```
     pub fn update_rate(&self, rate: Rate) {
         self.change(|bucket, _, t| bucket.change_rate(t, rate));
     }
@@ -264,6 +297,13 @@ impl RateLimit<Leaks> {
     }
 
     /// Sets the rate, from now on. The level stays.
+    ///
+    /// ```
+    /// # use ironsys::limit::{LeakyBucket, Rate};
+    /// let bucket = LeakyBucket::new(Rate::per_hour(1), 5);
+    /// bucket.update_rate(Rate::per_hour(2));
+    /// assert_eq!(bucket.rate(), Rate::per_hour(2));
+    /// ```
     pub fn update_rate(&self, leak: Rate) {
         self.change(|bucket, _, t| bucket.change_rate(t, leak));
     }
@@ -290,11 +330,25 @@ impl RateLimit<Shaped> {
     }
 
     /// Sets how many may wait. Those who do go on waiting.
+    ///
+    /// ```
+    /// # use ironsys::limit::{LeakyShaper, Rate};
+    /// let shaper = LeakyShaper::new(Rate::per_hour(1), 5);
+    /// shaper.update_queue(3);
+    /// assert_eq!(shaper.queue(), 3);
+    /// ```
     pub fn update_queue(&self, queue: u32) {
         self.change(|bucket, _, _| bucket.change_queue(queue));
     }
 
     /// Sets the rate, from now on: also for those who wait.
+    ///
+    /// ```
+    /// # use ironsys::limit::{LeakyShaper, Rate};
+    /// let shaper = LeakyShaper::new(Rate::per_hour(1), 5);
+    /// shaper.update_rate(Rate::per_hour(2));
+    /// assert_eq!(shaper.rate(), Rate::per_hour(2));
+    /// ```
     pub fn update_rate(&self, rate: Rate) {
         self.change(|bucket, _, t| bucket.change_rate(t, rate));
     }
@@ -357,6 +411,14 @@ impl RateLimit<Scheduled> {
     ///
     /// # Errors
     /// If the tolerance is 2^32 - 1 intervals or more; nothing has changed then.
+    ///
+    /// ```
+    /// # use ironsys::limit::Gcra;
+    /// # use std::time::Duration;
+    /// let cells = Gcra::new(Duration::from_millis(10), Duration::ZERO).unwrap();
+    /// cells.update(Duration::from_millis(20), Duration::ZERO).unwrap();
+    /// assert_eq!(cells.interval(), Duration::from_millis(20));
+    /// ```
     pub fn update(&self, interval: Duration, tolerance: Duration) -> Result<(), BuildError> {
         let capacity = tolerant(interval, tolerance)?;
         self.change(|bucket, cell, t| {
@@ -390,6 +452,14 @@ impl RateLimit<Windowed> {
 
     /// Sets both, from now on. What has passed, and is still known, counts by the new window: what had
     /// left the old one is not known any more.
+    ///
+    /// ```
+    /// # use ironsys::limit::SlidingWindow;
+    /// # use std::time::Duration;
+    /// let logins = SlidingWindow::new(3, Duration::from_secs(60));
+    /// logins.update(5, Duration::from_secs(60));
+    /// assert_eq!(logins.available(), 5);
+    /// ```
     pub fn update(&self, limit: u32, window: Duration) {
         self.change(|meter, _, _| *meter = Window::new(limit, window));
     }

@@ -35,6 +35,19 @@ pub enum BatchError<T, E> {
 
 impl<T, E> BatchError<T, E> {
     /// Takes the item back, if it is here.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::Batcher};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Err("locked");
+    /// # let once = Backoff::fixed(Duration::ZERO).max_attempts(1);
+    /// # let rows = Batcher::builder("rows", insert).retry(once).build()?;
+    /// let failed = rows.submit(&ctx, 7)?.wait(&ctx).unwrap_err();
+    /// assert_eq!(failed.into_item(), Some(7));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn into_item(self) -> Option<T> {
         match self {
@@ -45,6 +58,19 @@ impl<T, E> BatchError<T, E> {
     }
 
     /// Returns the error of the call, if it failed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, schedule::Backoff, writer::Batcher};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Err("locked");
+    /// # let once = Backoff::fixed(Duration::ZERO).max_attempts(1);
+    /// # let rows = Batcher::builder("rows", insert).retry(once).build()?;
+    /// let failed = rows.submit(&ctx, 7)?.wait(&ctx).unwrap_err();
+    /// assert_eq!(failed.error(), Some(&"locked"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn error(&self) -> Option<&E> {
         match self {
@@ -54,6 +80,18 @@ impl<T, E> BatchError<T, E> {
     }
 
     /// Returns why the wait's context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// let mut ticket = rows.submit(&ctx, 7)?;
+    /// cancel.cancel();
+    /// assert!(ticket.wait(&ctx).unwrap_err().stop().is_some());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

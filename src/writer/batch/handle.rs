@@ -103,6 +103,15 @@ where
     E: fmt::Display + Send + Sync + 'static,
 {
     /// Starts to build a batcher; the name is for its thread and waits.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let rows = Batcher::builder("rows", |_, _: &[u32]| Ok::<_, String>(())).build()?;
+    /// assert!(rows.submit(&ctx, 7)?.wait(&ctx).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn builder(
         name: impl Into<String>,
         call: impl FnMut(&Context, &[T]) -> Result<(), E> + Send + 'static,
@@ -119,6 +128,17 @@ impl<T, E> Batcher<T, E> {
     ///
     /// # Errors
     /// [`Closed`](SendError::Closed), [`Stopped`](SendError::Stopped); with the item.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// rows.send(&ctx, 7)?;
+    /// assert_eq!(rows.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn send(&self, ctx: &Context, item: T) -> Result<(), SendError<T>> {
         self.put(ctx, item, None)
@@ -172,6 +192,17 @@ impl<T, E> Batcher<T, E> {
     ///
     /// # Errors
     /// [`Full`](TrySendError::Full), [`Closed`](TrySendError::Closed); with the item.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// rows.try_send(7)?;
+    /// assert_eq!(rows.drain(&ctx).done, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         let at = self.thread.ctx().clock().now();
         let sent = self.tx.try_send(Message::Item(Entry { item, reply: None, at }));
@@ -189,6 +220,18 @@ impl<T, E> Batcher<T, E> {
     ///
     /// # Errors
     /// [`Closed`](WriteError::Closed), [`Stopped`](WriteError::Stopped).
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// rows.send(&ctx, 7)?;
+    /// rows.flush(&ctx)?;
+    /// assert_eq!(rows.stats().ledger.done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn flush(&self, ctx: &Context) -> Result<(), WriteError> {
         let (reply, mut answer) = oneshot();
@@ -211,6 +254,18 @@ impl<T, E> Batcher<T, E> {
     ///
     /// # Errors
     /// Why `ctx` stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// rows.send(&ctx, 7)?;
+    /// rows.close(&ctx)?;
+    /// assert_eq!(rows.stats().ledger.done, 1);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn close(&self, ctx: &Context) -> Result<(), crate::context::Stop> {
         self.tx.close();
@@ -245,6 +300,17 @@ impl<T, E> Batcher<T, E> {
     }
 
     /// Returns the counts of the batcher.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// rows.send(&ctx, 7)?;
+    /// assert_eq!(rows.stats().ledger.accepted, 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BatchStats {
         // The ends first: what ends in between then still counts as accepted.
@@ -309,6 +375,17 @@ impl<T, E> BatchTicket<T, E> {
     ///
     /// # Errors
     /// [`BatchError`], mostly with the item.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// let mut ticket = rows.submit(&ctx, 7)?;
+    /// assert!(ticket.wait(&ctx).is_ok()); // it is written
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn wait(&mut self, ctx: &Context) -> Result<(), BatchError<T, E>> {
         match self.answer.recv(ctx) {
@@ -319,6 +396,18 @@ impl<T, E> BatchTicket<T, E> {
     }
 
     /// Returns the outcome if it is there; `None` if it is still to come.
+    ///
+    /// ```
+    /// # use ironsys::{Context, writer::Batcher};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let insert = |_: &Context, _: &[u32]| Ok::<_, String>(());
+    /// # let rows = Batcher::builder("rows", insert).build()?;
+    /// let mut ticket = rows.submit(&ctx, 7)?;
+    /// rows.flush(&ctx)?;
+    /// assert!(ticket.try_wait().is_some_and(|out| out.is_ok()));
+    /// # Ok(()) }
+    /// ```
     pub fn try_wait(&mut self) -> Option<Result<(), BatchError<T, E>>> {
         match self.answer.try_recv() {
             Ok(out) => Some(out),
