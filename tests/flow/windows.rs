@@ -105,6 +105,16 @@ fn a_session_ends_when_nothing_has_come_for_the_gap() {
     assert_eq!(late, 1);
 }
 
+/// An item between two others of an open session is not late, however long the session has been.
+#[test]
+fn an_open_session_takes_in_what_belongs_to_its_middle() {
+    let window = Window::session(s(5)).unwrap();
+    let (panes, late) = run(&[5, 10, 15, 8, 4, 30, 16], window);
+    // 4 stands before the beginning, by more than may be waited for; 16 comes after the end.
+    assert_eq!(panes, [(5, 20, vec![5, 10, 15, 8]), (30, 35, vec![30])]);
+    assert_eq!(late, 2);
+}
+
 #[test]
 fn windows_that_make_no_sense_are_refused() {
     for (window, field) in [

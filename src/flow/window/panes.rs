@@ -68,9 +68,6 @@ impl<A, N: FnMut() -> A> Panes<A, N> {
     where
         A: Aggregate<T>,
     {
-        if time + gap <= self.watermark {
-            return false;
-        }
         // The sessions it touches become one; they are few, since they are at least a gap apart.
         let touched: Vec<_> = self
             .open
@@ -78,6 +75,10 @@ impl<A, N: FnMut() -> A> Panes<A, N> {
             .map(|(key, _)| *key)
             .filter(|(_, start)| *start <= time + gap)
             .collect();
+        // By itself it would be complete; in the middle of an open one it is not late.
+        if time + gap <= self.watermark && touched.iter().all(|(_, start)| *start > time) {
+            return false;
+        }
         let (mut start, mut end) = (time, time + gap);
         let mut parts = touched.into_iter().filter_map(|key| {
             (start, end) = (start.min(key.1), end.max(key.0));
