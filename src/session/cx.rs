@@ -110,7 +110,8 @@ impl<'a, S: Session> Cx<'a, S> {
     }
 
     /// Sends what `make` makes to this session every `period`, first after one period. A beat for which
-    /// the mailbox has no room is left out, as are beats that are late by more than a period.
+    /// the mailbox has no room is left out, as are beats that are late by more than a period, and one for
+    /// which `make` panics: that is logged.
     ///
     /// # Panics
     /// If `period` is zero.

@@ -1,6 +1,7 @@
 //! Messages that a session sends to itself, later or again and again.
 
 use super::cell::{self, Cell, Order, Phase};
+use super::config::guard;
 use super::core::Core;
 use super::model::Session;
 use crate::panics;
@@ -95,9 +96,12 @@ impl<S: Session> Core<S> {
         let (core, cell, mine) = (Arc::downgrade(self), cell.clone(), Arc::downgrade(&timer));
         let fire = move || {
             let _pending = mine; // Until it has fired.
-            if let Some(core) = core.upgrade() {
-                core.push_late(&cell, msg);
-                panics::discard(core);
+            match core.upgrade() {
+                Some(core) => {
+                    guard(|| core.push_late(&cell, msg));
+                    panics::discard(core);
+                }
+                None => panics::discard(msg),
             }
         };
         timer.set(self.ctx.clock(), at, fire);
@@ -167,8 +171,8 @@ impl<S: Session> Tick<S> {
             !matches!(mail.phase, Phase::Gone | Phase::Passivated)
                 && mail.queue.len() < core.config.mailbox
         });
-        if room && let Ok(msg) = crate::sync::catch_unwind(|| (self.make)()) {
-            core.push_late(&self.cell, msg);
+        if room {
+            guard(|| core.push_late(&self.cell, (self.make)()));
         }
         let clock = core.ctx.clock().clone();
         let next = due.checked_add(self.period).map(|next| {

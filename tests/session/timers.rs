@@ -1,7 +1,8 @@
 //! Messages that come later, and the ends of others.
 
-use crate::{Cmd, Counter, both, clocked, next, run};
+use crate::{Cmd, Counter, both, clocked, next, root, run};
 use ironsys::Context;
+use ironsys::channel::Overflow;
 use ironsys::session::Builder;
 use ironsys::time::VirtualClock;
 use std::sync::mpsc;
@@ -69,5 +70,36 @@ fn who_watches_is_told_of_the_end_once_and_also_afterwards() {
         let (tx, rx) = mpsc::channel();
         other.on_end(move |id, reason| tx.send((*id, reason.is_normal())).unwrap());
         assert_eq!(next(&rx), (2, true));
+    });
+}
+
+#[test]
+fn a_priority_and_a_beat_that_panic_stop_no_timer() {
+    both(|builder| {
+        let (ctx, _cancel) = root();
+        let priority = |cmd: &Cmd| match cmd {
+            Cmd::Add(_) => std::panic::resume_unwind(Box::new("no rank")),
+            _ => 0,
+        };
+        let manager = builder.overflow(Overflow::drop_lowest(priority)).build().unwrap();
+        let (told, beats) = mpsc::channel();
+        let soon = Duration::from_millis(1);
+        let mut n = 0;
+        let set = run(move |_, cx| {
+            cx.after(soon, Cmd::Add(1));
+            cx.every(soon, move || {
+                n += 1;
+                let told = told.clone();
+                match n {
+                    1 => Cmd::Add(1),
+                    2 => std::panic::resume_unwind(Box::new("no beat")),
+                    n => run(move |_, _| {
+                        let _ = told.send(n);
+                    }),
+                }
+            });
+        });
+        manager.tell(&ctx, &1, set).unwrap();
+        assert_eq!(next(&beats), 3);
     });
 }
