@@ -66,6 +66,12 @@ impl FromStr for Cron {
 
     fn from_str(text: &str) -> Result<Self, CronError> {
         let text = text.trim();
+        // croner passes over them, and looks for a minute of none of the hours until the year 5000.
+        let is_empty = |part: &str| part.is_empty() || part == "+";
+        if text.split_whitespace().any(|field| field.split(',').any(is_empty)) {
+            let problem = "a part of a list is empty".into();
+            return Err(CronError::Pattern { pattern: text.into(), problem });
+        }
         let midnight = text.eq_ignore_ascii_case("@midnight");
         let parser = CronParser::builder().year(Year::Disallowed).build();
         let pattern = parser

@@ -73,6 +73,11 @@ fn what_is_no_expression_or_no_zone_is_refused() {
         let e = text.parse::<Cron>().unwrap_err();
         assert!(matches!(&e, CronError::Pattern { pattern, .. } if pattern == text), "{e}");
     }
+    for text in
+        [",, * * * *", "1,,2 * * * *", "* * , * *", "* 5, * * *", "* * * * +", "* * * * +,1"]
+    {
+        assert!(text.parse::<Cron>().unwrap_err().to_string().contains("empty"), "{text}");
+    }
     let e = cron("@daily").zone("Atlantis/Capital").unwrap_err();
     assert!(e.to_string().contains("Atlantis/Capital"), "{e}");
     assert_eq!(cron(" 0 3 * * * ").to_string(), "0 3 * * *");
