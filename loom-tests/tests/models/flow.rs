@@ -111,7 +111,7 @@ fn error_vs_cancel() {
     });
 }
 
-/// The sink fails while its source, a generator, waits to be stopped: whose error counts?
+/// The sink fails while its source, a generator, waits to be stopped and panics then: whose failure counts?
 #[test]
 fn first_error_wins() {
     small("flow::first_error_wins", || {
@@ -119,10 +119,10 @@ fn first_error_wins() {
         let mut first = true;
         let source = Flow::generate(|ctx: &Context| {
             if std::mem::take(&mut first) {
-                return Ok(Some(1));
+                return Ok::<_, &str>(Some(1));
             }
             ctx.wait_stopped();
-            Err("second")
+            std::panic::resume_unwind(Box::new(InjectedPanic))
         });
         let error = source.buffer(1).try_for_each(&ctx, |_| Err("first")).expect_err("it fails");
         assert_eq!((error.error(), error.stage()), (Some(&"first"), "try_for_each"));
