@@ -61,11 +61,26 @@ struct State {
 
 impl Budget {
     /// Starts to set a budget up.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(Budget::builder().build()?.stats().balance, 10.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> BudgetBuilder {
         BudgetBuilder { ratio: 0.2, floor: 1, burst: 10, clock: Clock::system() }
     }
 
     /// Puts the share of one call in. [`Retry`](super::Retry) and hedges do it for each call.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let budget = Budget::builder().burst(1).ratio(1.0).floor_per_second(0).build()?;
+    /// assert!(budget.withdraw());
+    /// budget.deposit();
+    /// assert!(budget.withdraw());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn deposit(&self) {
         // Acquire: whoever finds it full comes after what filled it.
@@ -75,6 +90,14 @@ impl Budget {
     }
 
     /// Takes one token out for an extra call; `false`: there is none, do not make it.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let budget = Budget::builder().burst(1).floor_per_second(0).build()?;
+    /// assert!(budget.withdraw());
+    /// assert!(!budget.withdraw());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "without a token the extra call must not be made"]
     pub fn withdraw(&self) -> bool {
         let shared = &*self.shared;
@@ -93,6 +116,14 @@ impl Budget {
     }
 
     /// Returns the counts.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let budget = Budget::builder().burst(2).floor_per_second(0).build()?;
+    /// budget.withdraw();
+    /// assert_eq!(budget.stats().balance, 1.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BudgetStats {
         let shared = &*self.shared;
@@ -159,6 +190,11 @@ pub struct BudgetBuilder {
 
 impl BudgetBuilder {
     /// Sets how many extra calls there may be for each call. The default is 0.2; from 0 to 1,000.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert!(Budget::builder().ratio(-1.0).build().is_err());
+    /// ```
     pub fn ratio(mut self, extra: f64) -> Self {
         self.ratio = extra;
         self
@@ -166,6 +202,19 @@ impl BudgetBuilder {
 
     /// Sets how many extra calls a second there may be in any case, so that those who call rarely
     /// can retry at all. The default is 1; 0 is none.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let builder = Budget::builder().burst(1).floor_per_second(1).clock(ctx.clock());
+    /// let budget = builder.build()?;
+    /// assert!(budget.withdraw() && !budget.withdraw());
+    /// time.advance(Duration::from_secs(1));
+    /// assert!(budget.withdraw());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn floor_per_second(mut self, extra: u32) -> Self {
         self.floor = extra;
         self
@@ -173,6 +222,12 @@ impl BudgetBuilder {
 
     /// Sets how many tokens can be saved; so many are there at the beginning. The default is 10; 0 is
     /// refused.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(Budget::builder().burst(3).build()?.stats().balance, 3.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn burst(mut self, tokens: u32) -> Self {
         self.burst = tokens;
         self
@@ -188,6 +243,12 @@ impl BudgetBuilder {
     ///
     /// # Errors
     /// `ratio` is not from 0 to 1,000, or `burst` is 0.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let none = Budget::builder().burst(0).build();
+    /// assert!(none.unwrap_err().to_string().contains("burst"));
+    /// ```
     pub fn build(self) -> Result<Budget, BuildError> {
         if !(0.0..=1000.0).contains(&self.ratio) {
             return Err(BuildError::new("budget", "ratio", "is not from 0 to 1000"));

@@ -42,6 +42,14 @@ struct Shared {
 
 impl Bulkhead {
     /// Starts to set a bulkhead up; the name is for errors and waits.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// assert_eq!(bulkhead.call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> BulkheadBuilder {
         BulkheadBuilder { name: name.into(), concurrent: 16, queue: 0, max_wait: None }
     }
@@ -54,6 +62,15 @@ impl Bulkhead {
     /// # Errors
     /// [`Full`](CallError::Full), [`Stopped`](CallError::Stopped), or `f`'s own as
     /// [`Failed`](CallError::Failed).
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// let out = bulkhead.call(&ctx, |_| Err::<(), _>("no paper"));
+    /// assert_eq!(out, Err(CallError::Failed("no paper")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn call<T, E>(
         &self,
@@ -105,11 +122,29 @@ impl Bulkhead {
 
     /// Sets how many calls may run at once, see [`Semaphore::resize`]. 0 refuses those that come and
     /// those that wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// bulkhead.resize(0);
+    /// assert!(bulkhead.call(&ctx, |_| Ok::<_, ()>(1)).unwrap_err().is_refusal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resize(&self, concurrent: usize) {
         self.shared.room.resize(concurrent);
     }
 
     /// Returns the counts.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// let running = bulkhead.call(&ctx, |_| Ok::<_, ()>(bulkhead.stats().running));
+    /// assert_eq!(running, Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BulkheadStats {
         let SemaphoreStats { ledger, in_use, waiting, .. } = self.shared.room.stats();
@@ -181,6 +216,15 @@ pub struct BulkheadBuilder {
 impl BulkheadBuilder {
     /// Sets how many calls may run at once. The default is 16; 0 is refused; `usize::MAX` is no
     /// limit.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").concurrent(1).build()?;
+    /// let inner = bulkhead.call(&ctx, |ctx| Ok::<_, ()>(bulkhead.call(ctx, |_| Ok::<_, ()>(1))));
+    /// assert!(inner.unwrap().unwrap_err().is_refusal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn concurrent(mut self, calls: usize) -> Self {
         self.concurrent = calls;
         self
@@ -193,6 +237,18 @@ impl BulkheadBuilder {
     }
 
     /// Sets how long a call may wait; then it is refused. By default as long as its context allows.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let bulkhead = Bulkhead::builder("reports").concurrent(1).queue(1);
+    /// let bulkhead = bulkhead.max_wait(Duration::from_secs(1)).build()?;
+    /// let inner = bulkhead.call(&ctx, |ctx| Ok::<_, ()>(bulkhead.call(ctx, |_| Ok::<_, ()>(1))));
+    /// assert!(inner.unwrap().unwrap_err().is_refusal()); // after a second
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_wait(mut self, time: Duration) -> Self {
         self.max_wait = Some(time);
         self
@@ -202,6 +258,11 @@ impl BulkheadBuilder {
     ///
     /// # Errors
     /// `concurrent` is 0.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert!(Bulkhead::builder("reports").concurrent(0).build().is_err());
+    /// ```
     pub fn build(self) -> Result<Bulkhead, BuildError> {
         if self.concurrent == 0 {
             return Err(BuildError::new("bulkhead", "concurrent", "is 0: no call could ever run"));

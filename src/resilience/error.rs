@@ -78,6 +78,11 @@ pub struct SharedPanic {
 
 impl<E> CallError<E> {
     /// Returns the call's own error, if it has one.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(CallError::Failed("no disk").failed(), Some(&"no disk"));
+    /// ```
     #[must_use]
     pub fn failed(&self) -> Option<&E> {
         match self {
@@ -87,6 +92,11 @@ impl<E> CallError<E> {
     }
 
     /// Returns the call's own error, by value.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(CallError::Failed("no disk").into_failed(), Some("no disk"));
+    /// ```
     #[must_use]
     pub fn into_failed(self) -> Option<E> {
         match self {
@@ -97,12 +107,24 @@ impl<E> CallError<E> {
 
     /// Returns whether a guard refused, so that the call was not made: it is safe to make it
     /// elsewhere.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert!(CallError::<()>::Shed.is_refusal());
+    /// assert!(!CallError::Failed("no disk").is_refusal());
+    /// ```
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, CallError::Open(_) | CallError::Full(_) | CallError::Shed)
     }
 
     /// Returns whether a timeout or a deadline ended the call.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// # use ironsys::Stop;
+    /// assert!(CallError::<()>::Stopped(Stop::DeadlineExceeded).is_timeout());
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
@@ -113,6 +135,13 @@ impl<E> CallError<E> {
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// # use ironsys::Stop;
+    /// let error = CallError::<()>::Stopped(Stop::DeadlineExceeded);
+    /// assert_eq!(error.stop(), Some(&Stop::DeadlineExceeded));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -122,6 +151,19 @@ impl<E> CallError<E> {
     }
 
     /// Returns how long to wait before another try, if a breaker has said so.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let breaker = Breaker::builder("db").open_for(Duration::from_secs(9)).clock(ctx.clock());
+    /// let breaker = breaker.build()?;
+    /// breaker.trip();
+    /// let error = breaker.call(&ctx, |_| Ok::<_, ()>(())).unwrap_err();
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(9)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -131,6 +173,11 @@ impl<E> CallError<E> {
     }
 
     /// Changes the call's own error.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(CallError::Failed(4).map(|n| n + 1), CallError::Failed(5));
+    /// ```
     pub fn map<F>(self, f: impl FnOnce(E) -> F) -> CallError<F> {
         match self {
             CallError::Failed(e) => CallError::Failed(f(e)),

@@ -55,6 +55,13 @@ impl<T: Clone, E> Rescue<T, E> for Value<T> {
 
 impl<T: Clone> Fallback<Value<T>> {
     /// Makes a fallback that answers with a clone of `value`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let fallback = Fallback::value(0);
+    /// assert_eq!(fallback.call(&ctx, |_| Err("no disk")), Ok(0));
+    /// ```
     pub fn value(value: T) -> Self {
         Fallback { rescue: Value(value), used: Arc::new(Counter::new()) }
     }
@@ -87,6 +94,12 @@ impl<F> Fallback<F> {
     ///
     /// # Errors
     /// What the fallback returns, or `f`'s own if the context has stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Fallback::value(0).call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// ```
     pub fn call<T, E>(
         &self,
         ctx: &Context,
@@ -117,6 +130,14 @@ impl<F> Fallback<F> {
     }
 
     /// Returns how often it was asked, by all clones together.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let fallback = Fallback::value(0);
+    /// fallback.call(&ctx, |_| Err("no disk")).unwrap();
+    /// assert_eq!(fallback.used(), 1);
+    /// ```
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used.sum()

@@ -81,6 +81,14 @@ struct Shared<L> {
 
 impl<L: ShedLimit> Shed<L> {
     /// Makes a shed of a limit.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::limit::Semaphore;
+    /// let shed = Shed::by(Semaphore::new(0));
+    /// assert_eq!(shed.call(&ctx, |_| Ok::<_, ()>(1)), Err(CallError::Shed));
+    /// ```
     pub fn by(limit: L) -> Self {
         let shared = Shared { limit, admitted: Counter::new(), shed: Counter::new() };
         Shed { shared: Arc::new(shared) }
@@ -94,6 +102,14 @@ impl<L: ShedLimit> Shed<L> {
     /// # Errors
     /// [`Shed`](CallError::Shed), [`Stopped`](CallError::Stopped), or `f`'s own as
     /// [`Failed`](CallError::Failed).
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::limit::Semaphore;
+    /// let shed = Shed::by(Semaphore::new(1));
+    /// assert_eq!(shed.call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// ```
     pub fn call<T, E>(
         &self,
         ctx: &Context,
@@ -125,6 +141,13 @@ impl<L: ShedLimit> Shed<L> {
     }
 
     /// Returns the limit.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// # use ironsys::limit::Semaphore;
+    /// let shed = Shed::by(Semaphore::new(1));
+    /// assert!(shed.limit().try_acquire(1).is_ok());
+    /// ```
     #[must_use]
     pub fn limit(&self) -> &L {
         &self.shared.limit
@@ -133,12 +156,30 @@ impl<L: ShedLimit> Shed<L> {
 
 impl<L> Shed<L> {
     /// Returns how many calls were let in.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::limit::Semaphore;
+    /// let shed = Shed::by(Semaphore::new(1));
+    /// shed.call(&ctx, |_| Ok::<_, ()>(1)).unwrap();
+    /// assert_eq!((shed.admitted(), shed.shed()), (1, 0));
+    /// ```
     #[must_use]
     pub fn admitted(&self) -> u64 {
         self.shared.admitted.sum()
     }
 
     /// Returns how many calls were turned away.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::limit::Semaphore;
+    /// let shed = Shed::by(Semaphore::new(0));
+    /// shed.call(&ctx, |_| Ok::<_, ()>(1)).unwrap_err();
+    /// assert_eq!((shed.admitted(), shed.shed()), (0, 1));
+    /// ```
     #[must_use]
     pub fn shed(&self) -> u64 {
         self.shared.shed.sum()

@@ -67,12 +67,32 @@ pub struct TimeoutStats {
 
 impl Timeout {
     /// Makes a timeout. Zero times out whatever heeds its context; `Duration::MAX` is no limit.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let out = Timeout::new(Duration::from_secs(1)).call(&ctx, |ctx| ctx.sleep(Duration::MAX));
+    /// assert!(out.unwrap_err().is_timeout());
+    /// ```
     pub fn new(limit: Duration) -> Timeout {
         let counts = Counts { calls: Counter::new(), late: Mutex::new(Late::default()) };
         Timeout { limit, strict: false, counts: Arc::new(counts) }
     }
 
     /// Makes a value that comes too late a timeout as well; the value is dropped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let late = |_: &Context| { time.advance(Duration::from_secs(5)); Ok::<_, ()>(1) };
+    /// let timeout = Timeout::new(Duration::from_secs(1));
+    /// assert_eq!(timeout.call(&ctx, late), Ok(1));
+    /// assert!(timeout.strict().call(&ctx, late).unwrap_err().is_timeout());
+    /// ```
     pub fn strict(mut self) -> Timeout {
         self.strict = true;
         self
@@ -86,6 +106,13 @@ impl Timeout {
     /// # Errors
     /// [`TimedOut`](CallError::TimedOut), [`Stopped`](CallError::Stopped), or `f`'s own as
     /// [`Failed`](CallError::Failed).
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let timeout = Timeout::new(std::time::Duration::from_secs(60));
+    /// assert_eq!(timeout.call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// ```
     pub fn call<T, E>(
         &self,
         ctx: &Context,
@@ -142,6 +169,16 @@ impl Timeout {
     }
 
     /// Returns the counts, of all clones together.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let timeout = Timeout::new(Duration::from_secs(1));
+    /// timeout.call(&ctx, |ctx| ctx.sleep(Duration::MAX)).unwrap_err();
+    /// assert_eq!(timeout.stats().timed_out, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> TimeoutStats {
         let late = *self.counts.late.lock();

@@ -32,12 +32,37 @@ impl<S: Session> Address<S> {
     }
 
     /// Returns the id of the session.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(seven.id(), &7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> &S::Id {
         &self.cell.id
     }
 
     /// Returns whether the session has ended for good.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// all.stop(&ctx, &7)?;
+    /// assert!(seven.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.cell.with(|mail, _| mail.phase == Phase::Gone)
@@ -50,6 +75,19 @@ impl<S: Session> Address<S> {
     ///
     /// # Errors
     /// [`TellError`], with the message.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// all.stop(&ctx, &7)?;
+    /// assert!(seven.tell(&ctx, None).unwrap_err().is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn tell(&self, ctx: &Context, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
         if let Err(stop) = ctx.check() {
@@ -62,6 +100,19 @@ impl<S: Session> Address<S> {
     ///
     /// # Errors
     /// [`TellError`], with the message.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (reply, mut answer) = ironsys::channel::oneshot();
+    /// all.get_or_start(&ctx, &7)?.try_tell(Some(reply))?;
+    /// assert_eq!(answer.recv(&ctx)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_tell(&self, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
         self.deliver(None, msg)
     }
@@ -79,6 +130,18 @@ impl<S: Session> Address<S> {
     ///
     /// # Errors
     /// [`AskError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(seven.ask(&ctx, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn ask<T>(
         &self,
@@ -98,6 +161,21 @@ impl<S: Session> Address<S> {
     ///
     /// Restarts are no ends. A session that is watched is not passivated; one that has left memory
     /// before is brought back.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (tx, rx) = ironsys::channel::bounded(1);
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.on_end(move |id, reason| drop(tx.try_send((*id, reason.is_normal()))));
+    /// all.stop(&ctx, &7)?;
+    /// assert_eq!(rx.recv(&ctx)?, (7, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_end(&self, f: impl FnOnce(&S::Id, &Reason<S::Error>) + Send + 'static) {
         let _ = self.watched_by(f);
     }
@@ -150,6 +228,19 @@ impl<S: Session> Address<S> {
     ///
     /// # Errors
     /// Why the context stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// all.try_stop(&7);
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Asked)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn wait_ended(&self, ctx: &Context) -> Result<Option<Reason<S::Error>>, Stop> {
         ctx.check()?;

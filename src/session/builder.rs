@@ -35,12 +35,35 @@ impl<S: Session> Builder<S> {
 
     /// Runs the sessions on `shards` threads, each with sessions of its own. The default, with one for
     /// each processor.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(2).build()?;
+    /// assert_eq!(all.loads().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sharded(mut self, shards: usize) -> Self {
         self.config.shards = shards;
         self
     }
 
     /// Gives every session a thread of its own: for few sessions that block much.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").thread_per_session().build()?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// assert!(all.loads().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn thread_per_session(mut self) -> Self {
         self.config.shards = OWN;
         self
@@ -73,6 +96,19 @@ impl<S: Session> Builder<S> {
     }
 
     /// Sets after which ends a session is started again. The default is [`Restart::Transient`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.tell(&ctx, None)?; // It fails at this.
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Failed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restart(mut self, restart: Restart) -> Self {
         self.config.restart = restart;
         self
@@ -80,6 +116,20 @@ impl<S: Session> Builder<S> {
 
     /// Sets how many restarts a session may have within a period before it is given up. The default is
     /// 5 in 30 seconds.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let never = std::time::Duration::from_secs(30);
+    /// let all = Manager::<S>::builder("s").sharded(1).intensity(0, never).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.tell(&ctx, None)?; // It fails at this, and is given up.
+    /// assert!(seven.wait_ended(&ctx)?.is_some_and(|reason| !reason.is_normal()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.config.intensity = Intensity::new(restarts, period);
         self
@@ -147,6 +197,17 @@ impl<S: Session> Builder<S> {
     /// Lets a thread that asks an idle session run that session itself, instead of waking a shard: an
     /// answer then costs no change of threads. The price: the asker's own deadline is looked at only
     /// when the handler is done. The default is not to.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).caller_runs(true).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn caller_runs(mut self, yes: bool) -> Self {
         self.config.caller_runs = yes;
         self
@@ -168,6 +229,20 @@ impl<S: Session> Builder<S> {
 
     /// Makes the sessions stop with `ctx`, on its clock and under its registry, and see its values. The
     /// default is a root of its own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).context(&ctx).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// _cancel.cancel();
+    /// all.close(&ctx);
+    /// assert!(seven.is_ended());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self
@@ -175,6 +250,20 @@ impl<S: Session> Builder<S> {
 
     /// Sets what is told of every failure, with the panic if it was one. It runs on the session's
     /// thread. Without it failures are logged.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(8);
+    /// let told = move |id: &u32, failure: &_, _| drop(tx.try_send(format!("{id}: {failure}")));
+    /// let all = Manager::<S>::builder("s").sharded(1).on_failure(told).build()?;
+    /// all.tell(&ctx, &7, None)?;
+    /// assert_eq!(rx.recv(&ctx)?, "7: none");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_failure(
         mut self,
         f: impl Fn(&S::Id, &Failure<S::Error>, Option<Panicked>) + Send + Sync + 'static,
@@ -195,6 +284,20 @@ impl<S: Session> Builder<S> {
 
     /// Sets who gets messages that crash their session, and those the overflow policy drops. Without
     /// it they are dropped, and counted.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(8);
+    /// let told = move |letter: DeadLetter<_, _>| drop(tx.try_send((letter.id, letter.why)));
+    /// let all = Manager::<S>::builder("s").sharded(1).on_dead_letter(told).build()?;
+    /// all.tell(&ctx, &7, None)?;
+    /// assert_eq!(rx.recv(&ctx)?, (7, Died::Poison));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_dead_letter(
         mut self,
         f: impl Fn(DeadLetter<S::Id, S::Msg>) + Send + Sync + 'static,
@@ -220,6 +323,16 @@ impl<S: Session> Builder<S> {
     /// `mailbox`, `turn`,
     /// `poison_after`, `idle_after`, `live_limit`, `stuck_after`, `hung_after`: 0. `max_threads`: fewer
     /// than shards, or the system has no thread left to give; those that were started are joined.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let none = Manager::<S>::builder("s").mailbox(0).build();
+    /// assert!(none.unwrap_err().to_string().contains("mailbox"));
+    /// ```
     #[track_caller]
     pub fn build(self) -> Result<Manager<S>, BuildError> {
         let Builder { name, mut config, parent } = self;

@@ -63,6 +63,21 @@ impl Child {
 
     /// Makes a child of the session with this id. It ends for the supervisor when its manager does not
     /// restart it: build that with [`Restart::Temporary`] to leave all restarts to the supervisor.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let child = Child::session(&all.sessions(), 7);
+    /// let supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert_eq!(all.ids(), [7]);
+    /// supervisor.stop(&ctx);
+    /// assert!(all.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn session<S: Session>(sessions: &Sessions<S>, id: S::Id) -> Child {
         let name = format!("{}-{id:?}", sessions.core.config.name);
         Child::new(name, OfSession { sessions: sessions.clone(), id })
@@ -70,6 +85,15 @@ impl Child {
 
     /// Makes a child of a closure with a thread of its own. It has started when its thread has; an error
     /// and a panic are failures; `Ok` is a normal end.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::task("once", |_| Ok::<_, String>(())).restart(Restart::Transient);
+    /// let mut supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert_eq!(supervisor.wait_ended(&ctx)?.restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn task<E: fmt::Display>(
         name: impl Into<String>,
         f: impl Fn(&Context) -> Result<(), E> + Send + Sync + 'static,
@@ -81,6 +105,15 @@ impl Child {
 
     /// Makes a child of a whole supervisor, built anew at each start. That it gives up is its failure; if
     /// `build` panics it does not start.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::supervisor("below", || Supervisor::builder("below"));
+    /// let supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert!(supervisor.stop(&ctx).in_time);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn supervisor(
         name: impl Into<String>,
         build: impl Fn() -> supervisor::Builder + Send + 'static,
@@ -89,6 +122,15 @@ impl Child {
     }
 
     /// Sets when the child is started again. The default is [`Restart::Permanent`], as in OTP.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::task("fails", |_| Err("no")).restart(Restart::Temporary);
+    /// let mut supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert_eq!(supervisor.wait_ended(&ctx)?.restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn restart(mut self, restart: Restart) -> Child {
         self.restart = restart;
         self
@@ -96,6 +138,16 @@ impl Child {
 
     /// Sets how long the child may take to stop before it is cancelled; its end is awaited all the
     /// same. The default is five seconds; zero cancels at once, `Duration::MAX` never.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::task("waits", |ctx| Err(ctx.wait_stopped()));
+    /// let child = child.stop_within(std::time::Duration::MAX);
+    /// let supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert!(supervisor.stop(&ctx).in_time);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop_within(mut self, time: Duration) -> Child {
         self.stop_within = time;
         self

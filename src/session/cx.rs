@@ -43,30 +43,95 @@ impl<'a, S: Session> Cx<'a, S> {
     }
 
     /// Returns the id of this session.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// msg.send(*cx.id()).ok(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> &S::Id {
         &self.cell.id
     }
 
     /// Returns the context under which the sessions run: for calls that block, and for its values.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// msg.send(u32::from(cx.context().is_stopped())).ok(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.core.ctx
     }
 
     /// Returns the address of this session.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// msg.send(*cx.address().id()).ok(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> Address<S> {
         Address::new(self.core.clone(), self.cell.clone())
     }
 
     /// Returns the handle to all sessions.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// msg.send(cx.sessions().len() as u32).ok(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions<S> {
         Sessions::new(self.core.clone())
     }
 
     /// Returns whether the manager has a store.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// msg.send(u32::from(cx.has_store())).ok(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_store(&self) -> bool {
         self.core.config.store.is_some()
@@ -75,6 +140,21 @@ impl<'a, S: Session> Cx<'a, S> {
     /// Ends this session after the present message. What waits in its mailbox is undelivered. To the
     /// supervisor it is a normal end. In `start` or `restore` it is an order to end, as from outside: the
     /// session handles what it has been told, and is not started again.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = (); type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, _: (), cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// cx.stop(); // in `handle`
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.tell(&ctx, ())?;
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Finished)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(&mut self) {
         self.wants.finish = true;
     }
@@ -86,6 +166,20 @@ impl<'a, S: Session> Cx<'a, S> {
     ///
     /// # Cost
     /// A wake-up of another thread, once a turn; nothing on a thread that serves no shard.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// let read = cx.block_in_place(|| 5); // in `handle`
+    /// msg.send(read).ok();
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn block_in_place<R>(&mut self, f: impl FnOnce() -> R) -> R {
         worker::step_aside();
         f()
@@ -94,12 +188,42 @@ impl<'a, S: Session> Cx<'a, S> {
     /// Gives this session a thread of its own, from the end of this message on, until it leaves memory
     /// or ends. If there is no thread to be had
     /// ([`max_threads`](super::Builder::max_threads)) it stays on its shard, and the log says so.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// cx.dedicate(); // in `handle`
+    /// # msg.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 7);
+    /// assert_eq!(all.ask(&ctx, &7, |reply| reply)?, 7); // on its own thread
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dedicate(&mut self) {
         self.wants.own = true;
     }
 
     /// Sends `msg` to this session after `delay`. It finds room in any mailbox. If the session ends
     /// first, the message is dropped; a session with timers is not passivated. `Duration::MAX`: never.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// # let Some(reply) = msg else { cx.stop(); return Ok(()) };
+    /// cx.after(std::time::Duration::ZERO, None); // in `handle`, where `None` means to stop
+    /// # reply.send(0).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.ask(&ctx, Some)?;
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Finished)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn after(&mut self, delay: Duration, msg: S::Msg) -> TimerId {
         let timers = self.timers.get_or_insert_default();
         let clock = self.core.ctx.clock();
@@ -126,6 +250,20 @@ impl<'a, S: Session> Cx<'a, S> {
     }
 
     /// Takes a timer back; `false` if it has fired, or was not this session's.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Reply<u32>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Reply<u32>, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// let timer = cx.after(std::time::Duration::from_secs(60), msg); // in `handle`
+    /// assert!(cx.cancel(timer));
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert!(all.ask(&ctx, &7, |reply| reply).unwrap_err().is_dropped());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.timers.as_mut().is_some_and(|timers| timers.cancel(timer))
     }

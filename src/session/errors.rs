@@ -51,6 +51,11 @@ impl<I: fmt::Debug, M> fmt::Debug for Untold<I, M> {
 
 impl<M> TellError<M> {
     /// Takes the message back.
+    ///
+    /// ```
+    /// # use ironsys::session::TellError;
+    /// assert_eq!(TellError::Full("hello").into_inner(), "hello");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> M {
         match self {
@@ -60,24 +65,46 @@ impl<M> TellError<M> {
     }
 
     /// Returns whether the session has ended.
+    ///
+    /// ```
+    /// # use ironsys::session::TellError;
+    /// assert!(TellError::Ended("hello").is_ended());
+    /// ```
     #[must_use]
     pub fn is_ended(&self) -> bool {
         matches!(self, TellError::Ended(_))
     }
 
     /// Returns whether the manager is closed.
+    ///
+    /// ```
+    /// # use ironsys::session::TellError;
+    /// assert!(TellError::Closed("hello").is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, TellError::Closed(_))
     }
 
     /// Returns whether there was no room.
+    ///
+    /// ```
+    /// # use ironsys::session::TellError;
+    /// assert!(TellError::Full("hello").is_full());
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, TellError::Full(_))
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Stop, session::TellError};
+    /// let stop = Stop::DeadlineExceeded;
+    /// let error = TellError::Stopped { msg: "hello", stop: stop.clone() };
+    /// assert_eq!(error.stop(), Some(&stop));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -115,12 +142,23 @@ pub enum AskError<M> {
 
 impl<M> AskError<M> {
     /// Returns whether the reply was dropped.
+    ///
+    /// ```
+    /// # use ironsys::session::AskError;
+    /// assert!(AskError::<()>::Dropped.is_dropped());
+    /// ```
     #[must_use]
     pub fn is_dropped(&self) -> bool {
         matches!(self, AskError::Dropped)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Stop, session::AskError};
+    /// let stop = Stop::DeadlineExceeded;
+    /// assert_eq!(AskError::<()>::Stopped(stop.clone()).stop(), Some(&stop));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

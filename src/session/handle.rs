@@ -37,6 +37,19 @@ impl<S: Session> Sessions<S> {
     }
 
     /// Returns the session with this id if it is in memory.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// assert!(all.get(&7).is_none());
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert!(all.get(&7).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get(&self, id: &S::Id) -> Option<Address<S>> {
         self.find(id).map(|cell| self.address(cell))
@@ -50,6 +63,18 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// [`StartError`]; a failed start is an error to everybody who waits for it, and not tried again.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// assert_eq!((seven.id(), all.len()), (&7, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn get_or_start(
         &self,
@@ -93,6 +118,19 @@ impl<S: Session> Sessions<S> {
     /// # Errors
     /// [`TellError`], with the message. [`Ended`](TellError::Ended) only while a session is ending:
     /// after that, a new one is started.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (reply, mut answer) = ironsys::channel::oneshot();
+    /// all.tell(&ctx, &7, Some(reply))?;
+    /// assert_eq!(answer.recv(&ctx)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn tell(&self, ctx: &Context, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
@@ -121,6 +159,19 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// [`Untold`]: the first message that is not taken ends the call.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (reply, mut answer) = ironsys::channel::oneshot();
+    /// all.tell_all(&ctx, vec![(7, Some(reply))])?;
+    /// assert_eq!(answer.recv(&ctx)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn tell_all(
         &self,
@@ -141,6 +192,17 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// [`AskError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn ask<T>(
         &self,
@@ -153,6 +215,18 @@ impl<S: Session> Sessions<S> {
 
     /// Tells every session in memory what `make` makes for it. It never waits: a session with a full
     /// mailbox does not hold up the rest, its message comes back.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(all.broadcast(|_| None).told, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn broadcast(&self, mut make: impl FnMut(&S::Id) -> S::Msg) -> Broadcast<S> {
         let mut report = Broadcast { told: 0, full: Vec::new() };
         self.core.directory.each(|cell| match self.core.push(cell, make(&cell.id)) {
@@ -181,6 +255,18 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// Why the context stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert!(matches!(all.stop(&ctx, &7)?, Some(Reason::Asked)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn stop(&self, ctx: &Context, id: &S::Id) -> Result<Option<Reason<S::Error>>, Stop> {
         ctx.check()?;
@@ -202,6 +288,19 @@ impl<S: Session> Sessions<S> {
 
     /// Has a session end after the message in hand, without waiting for that: the rest is undelivered.
     /// `false` if it is not in memory.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// assert!(all.abort(&7));
+    /// assert!(seven.wait_ended(&ctx)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&self, id: &S::Id) -> bool {
         let cell = self.find(id);
         if let Some(cell) = &cell {
@@ -233,6 +332,18 @@ impl<S: Session> Sessions<S> {
     }
 
     /// Returns the ids of the sessions in memory, in no order.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(all.ids(), [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ids(&self) -> Vec<S::Id> {
         let mut ids = Vec::with_capacity(self.len());
@@ -244,6 +355,18 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Cost
     /// Looks at every session in memory, under its lock: for a million some 50 ms.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(all.stats().sessions, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(&self.core)
@@ -285,6 +408,18 @@ impl<S: Session> Sessions<S> {
 
     /// Returns how many states are in memory. One load. A session that ends or leaves is taken out of
     /// this count before it is taken out of [`len`](Self::len).
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert_eq!(all.live(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn live(&self) -> usize {
         self.core.idlers.live()

@@ -37,6 +37,17 @@ pub struct Closed {
 
 impl<S: Session> Manager<S> {
     /// Starts to build a manager; the name is for threads, waits and messages in logs.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder<S> {
         Builder::new(name.into())
     }
@@ -46,6 +57,19 @@ impl<S: Session> Manager<S> {
     }
 
     /// Returns a handle that does not own the threads.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let others = all.sessions();
+    /// all.close(&ctx);
+    /// assert!(others.try_tell(&7, None).unwrap_err().is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sessions(&self) -> Sessions<S> {
         self.sessions.clone()
@@ -60,6 +84,20 @@ impl<S: Session> Manager<S> {
     ///
     /// Called by one of its own sessions it cannot wait: it is as a drop, and not `in_time`; the
     /// ledger is that of the moment.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (reply, mut answer) = ironsys::channel::oneshot();
+    /// all.tell(&ctx, &7, Some(reply))?;
+    /// assert!(all.close(&ctx).in_time);
+    /// assert_eq!(answer.recv(&ctx)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn close(mut self, ctx: &Context) -> Closed {
         let in_time = self.end(Some(ctx));

@@ -146,12 +146,23 @@ pub enum Reason<E> {
 
 impl<E> Reason<E> {
     /// Returns whether it ended as it should: not by a failure.
+    ///
+    /// ```
+    /// # use ironsys::session::Reason;
+    /// assert!(Reason::<String>::Asked.is_normal());
+    /// ```
     #[must_use]
     pub fn is_normal(&self) -> bool {
         !matches!(self, Reason::Failed(_))
     }
 
     /// Returns the failure, if that is why it ended.
+    ///
+    /// ```
+    /// # use ironsys::session::{Failure, Reason};
+    /// let reason = Reason::Failed(Failure::Error("no disk").into());
+    /// assert_eq!(reason.failure().unwrap().to_string(), "no disk");
+    /// ```
     #[must_use]
     pub fn failure(&self) -> Option<&Failure<E>> {
         match self {

@@ -42,6 +42,12 @@ pub struct Intensity {
 
 impl Intensity {
     /// Makes the limit of `restarts` within `period`.
+    ///
+    /// ```
+    /// # use ironsys::session::Intensity;
+    /// let five = Intensity::new(5, std::time::Duration::from_secs(30));
+    /// assert_eq!(five, Intensity::default());
+    /// ```
     #[must_use]
     pub fn new(restarts: u32, period: Duration) -> Self {
         Intensity { restarts, period }

@@ -17,6 +17,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Makes a snapshot.
+    ///
+    /// ```
+    /// # use ironsys::session::Snapshot;
+    /// let snapshot = Snapshot::new(1, "seven");
+    /// assert_eq!((snapshot.version, &snapshot.bytes[..]), (1, &b"seven"[..]));
+    /// ```
     #[must_use]
     pub fn new(version: u32, bytes: impl Into<Vec<u8>>) -> Self {
         Snapshot { version, bytes: bytes.into() }
@@ -96,18 +102,36 @@ pub struct MemoryStore<Id> {
 
 impl<Id: Eq + Hash> MemoryStore<Id> {
     /// Makes an empty store.
+    ///
+    /// ```
+    /// # use ironsys::session::MemoryStore;
+    /// assert!(MemoryStore::<u64>::new().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         MemoryStore { kept: Mutex::new(HashMap::new()) }
     }
 
     /// Returns how many snapshots it keeps.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::{MemoryStore, Snapshot, Store}};
+    /// let (ctx, _cancel) = Context::root();
+    /// let store = MemoryStore::new();
+    /// store.save(&ctx, &7, &Snapshot::new(1, "seven")).unwrap();
+    /// assert_eq!(store.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept.lock().len()
     }
 
     /// Returns whether it keeps none.
+    ///
+    /// ```
+    /// # use ironsys::session::MemoryStore;
+    /// assert!(MemoryStore::<u64>::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -96,6 +96,14 @@ pub struct ChildError {
 
 impl ChildError {
     /// Returns the name of the child.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let zero = Child::task("a\0b", |_| Ok::<_, String>(()));
+    /// let error = Supervisor::builder("top").child(zero).start(&ctx).unwrap_err();
+    /// assert_eq!(error.child(), "a\0b");
+    /// ```
     #[must_use]
     pub fn child(&self) -> &str {
         &self.child
@@ -111,6 +119,16 @@ impl Builder {
 
     /// Sets how many restarts there may be within a period before it gives up. The default is 5 in 30
     /// seconds; 0 gives up at the first.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let builder = Supervisor::builder("top").intensity(0, std::time::Duration::from_secs(30));
+    /// let child = Child::task("fails", |_| Err("no"));
+    /// let mut supervisor = builder.child(child).start(&ctx)?;
+    /// assert!(supervisor.wait_ended(&ctx)?.gave_up.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.intensity = Intensity::new(restarts, period);
         self
@@ -130,6 +148,16 @@ impl Builder {
 
     /// Calls `f` once at the end, with the failure if it gave up: on the supervisor's thread, after the
     /// children have stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(1);
+    /// let builder = Supervisor::builder("top").on_end(move |e| drop(tx.try_send(e.is_none())));
+    /// builder.start(&ctx)?.stop(&ctx);
+    /// assert!(rx.recv(&ctx)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_end(mut self, f: impl FnOnce(Option<&str>) + Send + 'static) -> Self {
         self.on_end = Some(Box::new(f));
         self
@@ -214,6 +242,14 @@ impl Supervisor {
     ///
     /// # Cancellation
     /// When `ctx` stops, every child that is left is cancelled at once; the call still waits for them.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let supervisor = Supervisor::builder("top").start(&ctx)?;
+    /// assert!(supervisor.stop(&ctx).in_time);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop(mut self, ctx: &Context) -> Stopped {
         let _cut = cut_with(&self.cut, ctx);
         self.cancel.cancel_with("the supervisor was stopped");
@@ -227,6 +263,15 @@ impl Supervisor {
     ///
     /// # Errors
     /// Why the context stopped.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::task("once", |_| Ok::<_, String>(())).restart(Restart::Transient);
+    /// let mut supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert!(supervisor.wait_ended(&ctx)?.gave_up.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_ended(&mut self, ctx: &Context) -> Result<Stopped, Stop> {
         if self.ended.is_none() {
             match self.end.recv(ctx) {

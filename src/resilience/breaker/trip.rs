@@ -40,6 +40,17 @@ pub(super) enum Kind {
 impl Trip {
     /// Makes the rule: so many failures with no success between them. 1 opens on the first; 0 is
     /// refused.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::consecutive(2)).build()?;
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn consecutive(failures: u32) -> Trip {
         Trip { kind: Kind::Consecutive(failures), slow: false, min_calls: None }
     }
@@ -48,6 +59,16 @@ impl Trip {
     /// from [`min_calls`](Self::min_calls) calls on, by default when there are `calls`.
     ///
     /// `calls` is from 1 to 1,048,576, a bit each; `ratio` is above 0 and at most 1.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::last(2, 0.5)).build()?;
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// breaker.call(&ctx, |_| Ok::<_, ()>(())).unwrap();
+    /// assert_eq!(breaker.state(), BreakerState::Open); // one of two
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn last(calls: u32, ratio: f64) -> Trip {
         Trip { kind: Kind::Last { calls, ratio }, slow: false, min_calls: None }
     }
@@ -57,12 +78,31 @@ impl Trip {
     ///
     /// The window moves in steps of a tenth of `time`, so it covers between nine tenths of it and
     /// all. Any `time` but zero is exact to the nanosecond; `Duration::MAX` forgets nothing.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let rule = Trip::within(std::time::Duration::MAX, 0.5).min_calls(1);
+    /// let breaker = Breaker::builder("db").trip(rule).build()?;
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn within(time: Duration, ratio: f64) -> Trip {
         Trip { kind: Kind::Within { time, ratio }, slow: false, min_calls: None }
     }
 
     /// Sets how many calls the window must hold before its share counts. A consecutive rule has no
     /// window, and ignores it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::last(9, 0.5).min_calls(1)).build()?;
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn min_calls(mut self, calls: u32) -> Trip {
         self.min_calls = Some(calls);
         self
@@ -70,6 +110,12 @@ impl Trip {
 
     /// Makes the rule look at calls that took longer than the breaker's
     /// [`slow_after`](super::BreakerBuilder::slow_after), however they ended, instead of failures.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let no_limit = Breaker::builder("db").trip(Trip::consecutive(1).slow()).build();
+    /// assert!(no_limit.unwrap_err().to_string().contains("slow_after"));
+    /// ```
     pub fn slow(mut self) -> Trip {
         self.slow = true;
         self

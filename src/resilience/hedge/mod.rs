@@ -103,6 +103,14 @@ impl Hedge {
 
     /// Makes another attempt when one has taken `delay`. Zero makes them together; `Duration::MAX` makes
     /// none.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let hedge = Hedge::after(std::time::Duration::MAX); // never
+    /// assert_eq!(hedge.call(&ctx, |_| Ok::<_, ()>("pong")), Ok("pong"));
+    /// assert_eq!(hedge.stats().hedges, 0);
+    /// ```
     pub fn after(delay: Duration) -> Hedge {
         Hedge::new(Delay::Fixed(delay))
     }
@@ -110,12 +118,28 @@ impl Hedge {
     /// Makes another attempt when one takes longer than a share of `q` of the calls did in the last half
     /// to whole minute: with 0.95 for one call in twenty. No attempt before `least` calls have succeeded;
     /// a `q` below 0 is 0, above 1 it is 1.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let hedge = Hedge::at_quantile(0.95, 100);
+    /// assert_eq!(hedge.call(&ctx, |_| Ok::<_, ()>("pong")), Ok("pong"));
+    /// assert_eq!(hedge.stats().hedges, 0); // too few calls yet
+    /// ```
     pub fn at_quantile(q: f64, least: u64) -> Hedge {
         Hedge::new(Delay::Quantile { q: q.clamp(0.0, 1.0), least })
     }
 
     /// Sets how many attempts there may be beyond the first, each after another delay. The default is
     /// 1; 0 is a plain call.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let hedge = Hedge::after(std::time::Duration::ZERO).max(0);
+    /// assert_eq!(hedge.call(&ctx, |_| Ok::<_, ()>("pong")), Ok("pong"));
+    /// assert_eq!(hedge.stats().hedges, 0);
+    /// ```
     pub fn max(mut self, attempts: u32) -> Hedge {
         self.most = attempts;
         self
@@ -140,6 +164,13 @@ impl Hedge {
     ///
     /// # Panics
     /// With the panic of an attempt; the others are stopped and waited for.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let hedge = Hedge::after(std::time::Duration::MAX);
+    /// assert_eq!(hedge.call(&ctx, |_| Err::<(), _>("no")), Err(CallError::Failed("no")));
+    /// ```
     #[track_caller]
     pub fn call<T: Send, E: Send>(
         &self,
@@ -243,6 +274,14 @@ impl Hedge {
     }
 
     /// Returns the counts, of all clones together.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let hedge = Hedge::after(std::time::Duration::MAX);
+    /// hedge.call(&ctx, |_| Ok::<_, ()>("pong")).unwrap();
+    /// assert_eq!(hedge.stats().calls, 1);
+    /// ```
     #[must_use]
     pub fn stats(&self) -> HedgeStats {
         HedgeStats {

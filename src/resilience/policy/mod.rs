@@ -80,6 +80,12 @@ pub struct Boxed<T, E>(Arc<dyn Layer<T, E>>);
 
 impl Policy {
     /// Makes a policy without guards.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Policy::new().call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// ```
     pub fn new() -> Policy {
         Policy { layers: Bare }
     }
@@ -93,41 +99,109 @@ impl Default for Policy {
 
 impl<L> Policy<L> {
     /// Puts a guard inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let policy = Policy::new().layer(Fallback::value(0));
+    /// assert_eq!(policy.call(&ctx, |_| Err("no disk")), Ok(0));
+    /// ```
     pub fn layer<I>(self, inner: I) -> Policy<Inside<L, I>> {
         Policy { layers: Inside { outer: self.layers, inner } }
     }
 
     /// Puts a fallback inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let policy = Policy::new().fallback(Fallback::value(0));
+    /// assert_eq!(policy.call(&ctx, |_| Err("no disk")), Ok(0));
+    /// ```
     pub fn fallback<F>(self, fallback: Fallback<F>) -> Policy<Inside<L, Fallback<F>>> {
         self.layer(fallback)
     }
 
     /// Puts a timeout inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let policy = Policy::new().timeout(Timeout::new(Duration::from_secs(1)));
+    /// let out = policy.call(&ctx, |ctx| ctx.sleep(Duration::from_secs(5)));
+    /// assert!(out.unwrap_err().is_timeout());
+    /// ```
     pub fn timeout(self, timeout: Timeout) -> Policy<Inside<L, Timeout>> {
         self.layer(timeout)
     }
 
     /// Puts a shed inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::limit::Semaphore;
+    /// let policy = Policy::new().shed(&Shed::by(Semaphore::new(0)));
+    /// assert_eq!(policy.call(&ctx, |_| Ok::<_, ()>(1)), Err(CallError::Shed));
+    /// ```
     pub fn shed<S>(self, shed: &Shed<S>) -> Policy<Inside<L, Shed<S>>> {
         self.layer(shed.clone())
     }
 
     /// Puts a bulkhead inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// let policy = Policy::new().bulkhead(&bulkhead);
+    /// bulkhead.resize(0);
+    /// assert!(policy.call(&ctx, |_| Ok::<_, ()>(1)).unwrap_err().is_refusal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bulkhead(self, bulkhead: &Bulkhead) -> Policy<Inside<L, Bulkhead>> {
         self.layer(bulkhead.clone())
     }
 
     /// Puts a retry inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let retry = Retry::fixed(std::time::Duration::ZERO).max_attempts(3);
+    /// let policy = Policy::new().retry(retry.clone());
+    /// assert!(policy.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().retries, 2);
+    /// ```
     pub fn retry<J>(self, retry: Retry<J>) -> Policy<Inside<L, Retry<J>>> {
         self.layer(retry)
     }
 
     /// Puts a breaker inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").build()?;
+    /// breaker.force_open();
+    /// let policy = Policy::new().breaker(&breaker);
+    /// assert!(policy.call(&ctx, |_| Ok::<_, ()>(1)).unwrap_err().is_refusal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn breaker(self, breaker: &Breaker) -> Policy<Inside<L, Breaker>> {
         self.layer(breaker.clone())
     }
 
     /// Puts a hedge inside those so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let policy = Policy::new().hedge(Hedge::after(std::time::Duration::MAX));
+    /// assert_eq!(policy.call(&ctx, |_| Ok::<_, ()>("pong")), Ok("pong"));
+    /// ```
     pub fn hedge(self, hedge: Hedge) -> Policy<Inside<L, Hedge>> {
         self.layer(hedge)
     }
@@ -142,6 +216,13 @@ impl<L> Policy<L> {
     ///
     /// # Panics
     /// With a panic of `f`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let policy = Policy::new().fallback(Fallback::value(0));
+    /// assert_eq!(policy.call(&ctx, |_| Ok::<_, ()>(1)), Ok(1));
+    /// ```
     #[track_caller]
     pub fn call<T, E>(
         &self,
@@ -188,6 +269,13 @@ impl<L> Policy<L> {
     }
 
     /// Puts the guards behind a type that has a short name, for a field.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let policy: Policy<Boxed<i32, ()>> = Policy::new().fallback(Fallback::value(0)).boxed();
+    /// assert_eq!(policy.call(&ctx, |_| Err(())), Ok(0));
+    /// ```
     pub fn boxed<T, E>(self) -> Policy<Boxed<T, E>>
     where
         L: Layer<T, E> + 'static,

@@ -96,6 +96,15 @@ pub struct RetryStats {
 impl Retry {
     /// Makes a retry that waits by `delays`. Without a limit there, it goes on until the context
     /// stops or the budget is used up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::schedule::Backoff;
+    /// let retry = Retry::new(Backoff::fixed(std::time::Duration::ZERO).max_attempts(2));
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().retries, 1);
+    /// ```
     pub fn new(delays: Backoff) -> Retry {
         let counts = Counts { calls: Counter::new(), rest: Mutex::new(RetryStats::default()) };
         let counts = Arc::new(counts);
@@ -103,11 +112,31 @@ impl Retry {
     }
 
     /// Makes a retry that waits equally long each time.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let (retry, since) = (Retry::fixed(Duration::from_secs(1)).max_attempts(3), time.now());
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(time.now() - since, Duration::from_secs(2));
+    /// ```
     pub fn fixed(delay: Duration) -> Retry {
         Retry::new(Backoff::fixed(delay))
     }
 
     /// Makes a retry that waits up to twice as long each time, with full jitter.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let retry = Retry::exponential(Duration::from_millis(50)).max_attempts(3);
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().exhausted, 1);
+    /// ```
     pub fn exponential(first: Duration) -> Retry {
         Retry::new(Backoff::exponential(first).jitter(Jitter::Full))
     }
@@ -115,6 +144,14 @@ impl Retry {
 
 impl<J> Retry<J> {
     /// Sets how many attempts there may be, the first one included; 0 is 1. No limit by default.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let retry = Retry::fixed(std::time::Duration::ZERO).max_attempts(1);
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().retries, 0);
+    /// ```
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.backoff = self.backoff.max_attempts(attempts);
         self
@@ -122,18 +159,48 @@ impl<J> Retry<J> {
 
     /// Sets how long all attempts and waits may take: no attempt begins later than this after the
     /// first one. No limit by default, but the context's deadline, which always holds.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let retry = Retry::fixed(Duration::from_secs(2)).max_elapsed(Duration::from_secs(5));
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().retries, 2);
+    /// ```
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.backoff = self.backoff.max_elapsed(time);
         self
     }
 
     /// Takes a token of `budget` for each retry, when it is decided.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let budget = Budget::builder().burst(1).ratio(0.0).floor_per_second(0).build()?;
+    /// let retry = Retry::fixed(std::time::Duration::ZERO).budget(&budget);
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(retry.stats().retries, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn budget(mut self, budget: &Budget) -> Self {
         self.budget = Some(budget.clone());
         self
     }
 
     /// Tells `f` of each retry before the wait. A panic in it is the caller's.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(8);
+    /// let retry = Retry::fixed(std::time::Duration::ZERO).max_attempts(2);
+    /// let retry = retry.on_retry(move |r| drop(tx.try_send(r.attempt)));
+    /// assert!(retry.call(&ctx, |_| Err::<(), _>("no")).is_err());
+    /// assert_eq!(rx.drain().len(), 1);
+    /// ```
     pub fn on_retry(mut self, f: impl Fn(&Retrying) + Send + Sync + 'static) -> Self {
         self.on_retry = Some(Arc::new(f));
         self
@@ -181,6 +248,17 @@ impl<J> Retry<J> {
     /// Retries refusals by guards inside this one, too: an open breaker is waited for, as long as it
     /// says; a full bulkhead as long as the delays say. By default a refusal is final, since its
     /// purpose is to spare what is behind it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let retry = Retry::fixed(std::time::Duration::ZERO).max_attempts(3).retry_refusals();
+    /// let bulkhead = Bulkhead::builder("reports").build()?;
+    /// bulkhead.resize(0);
+    /// let policy = Policy::new().retry(retry).bulkhead(&bulkhead);
+    /// assert!(policy.call(&ctx, |_| Ok::<_, ()>(1)).is_err() && bulkhead.stats().refused == 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry_refusals(self) -> Retry<Refusals<J>> {
         let Retry { backoff, judge, budget, on_retry, counts } = self;
         Retry { backoff, judge: Refusals(judge), budget, on_retry, counts }
@@ -203,6 +281,14 @@ impl<J> Retry<J> {
     ///
     /// # Panics
     /// With a panic of `f`: it is not retried.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let retry = Retry::fixed(std::time::Duration::ZERO);
+    /// let mut answers = [Err("not yet"), Ok(2)].into_iter();
+    /// assert_eq!(retry.call(&ctx, |_| answers.next().unwrap()), Ok(2));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn call<T, E>(
@@ -301,6 +387,14 @@ impl<J> Retry<J> {
     }
 
     /// Returns the counts, of all clones together.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let retry = Retry::fixed(std::time::Duration::ZERO);
+    /// retry.call(&ctx, |_| Ok::<_, ()>(1)).unwrap();
+    /// assert_eq!((retry.stats().calls, retry.stats().retries), (1, 0));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> RetryStats {
         let rest = *self.counts.rest.lock();

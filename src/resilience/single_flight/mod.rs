@@ -89,6 +89,12 @@ pub struct SingleFlightStats {
 
 impl<K: Hash + Eq, T: Clone, E: Clone> SingleFlight<K, T, E> {
     /// Makes a group without calls.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let users = SingleFlight::<u64, String, ()>::new();
+    /// assert_eq!(users.stats().in_flight, 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let shards = if MODEL { 1 } else { SHARDS };
@@ -110,6 +116,14 @@ impl<K: Hash + Eq, T: Clone, E: Clone> SingleFlight<K, T, E> {
     ///
     /// # Cost
     /// Without company: two allocations and three uncontended locks; with a deadline also a timer.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let users = SingleFlight::<u64, String, &str>::new();
+    /// let name = users.call(&ctx, 7, |_| Ok("Ada".to_owned()));
+    /// assert_eq!(name.as_deref(), Ok("Ada"));
+    /// ```
     #[track_caller]
     pub fn call(
         &self,
@@ -186,6 +200,12 @@ impl<K: Hash + Eq, T: Clone, E: Clone> SingleFlight<K, T, E> {
 
     /// Makes the next caller of `key` make a new call, though one is under way: those who wait for
     /// that one still get its outcome. Returns whether there was one.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let users = SingleFlight::<u64, String, ()>::new();
+    /// assert!(!users.forget(&7)); // nobody asks for it
+    /// ```
     pub fn forget(&self, key: &K) -> bool {
         let hash = self.shared.hasher.hash_one(key);
         let mut shard = self.shared.shard(hash).lock();
@@ -196,6 +216,14 @@ impl<K: Hash + Eq, T: Clone, E: Clone> SingleFlight<K, T, E> {
     }
 
     /// Returns the counts.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let users = SingleFlight::<u64, u32, ()>::new();
+    /// users.call(&ctx, 7, |_| Ok(1)).unwrap();
+    /// assert_eq!((users.stats().made, users.stats().joined), (1, 0));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> SingleFlightStats {
         let shards = self.shared.shards.iter();
