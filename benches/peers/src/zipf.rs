@@ -90,6 +90,7 @@ impl Crowd {
 
 /// What a message cannot do without: its sender finds the session and locks it, and then somebody
 /// locks its state. Each is a place in memory that the one before leads to.
+#[expect(clippy::vec_box, reason = "each is an allocation of its own, as a session is")]
 pub(crate) struct Places(Vec<Box<Mutex<(usize, u64)>>>);
 
 impl Places {
