@@ -21,6 +21,8 @@ use super::{Refused, Response};
 
 /// What is read at a time.
 pub(super) const CHUNK: usize = 16 * 1024;
+/// How long a thread that has answered waits for the connection's next request. A drain waits as long.
+const STAY: Duration = Duration::from_millis(100);
 /// Answers to pipelined requests are gathered up to this.
 const GATHER: usize = 64 * 1024;
 
@@ -188,7 +190,10 @@ impl<'a> Connection<'a> {
                 Ok(Next::More | Next::Busy) => {
                     self.flush()?;
                     if self.buf.is_empty() {
-                        return Ok(true);
+                        match self.stay(intake, chunk)? {
+                            Look::Busy => continue,
+                            look => return Ok(look == Look::Waits),
+                        }
                     }
                     if !self.read(&mut due, handler, chunk)? {
                         return Ok(false);
@@ -273,6 +278,26 @@ impl<'a> Connection<'a> {
         answer.write(&mut self.out, &mut self.date, head.is_head(), after);
         self.buf.drain(..end);
         Ok(Next::Answered(keep_alive))
+    }
+
+    /// Keeps the thread for the next request, if that comes soon: then it is not one of the watch's, in
+    /// front of the limits.
+    fn stay(&mut self, intake: &Context, chunk: &mut [u8]) -> io::Result<Look> {
+        if intake.is_stopped() {
+            return Ok(Look::Waits);
+        }
+        self.be_patient(STAY)?;
+        match (&*self.socket).read(chunk) {
+            Ok(0) => Ok(Look::Over),
+            Ok(n) => {
+                self.buf.extend_from_slice(&chunk[..n]);
+                Ok(Look::Busy)
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Ok(Look::Waits)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads more of what has begun; `false` at the end of what the client sends.
