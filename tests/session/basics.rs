@@ -21,12 +21,17 @@ fn what_is_told_is_handled_in_order() {
         assert!(closed.in_time && closed.ledger.is_balanced());
         assert_eq!((closed.ledger.accepted, closed.ledger.done), (1000, 1000));
         drop(seen);
-        let order: Vec<u64> = order.iter().collect();
-        for rest in 0..3 {
-            assert!(order.iter().filter(|n| *n % 3 == rest).is_sorted());
-        }
-        assert_eq!(order.len(), 1000);
+        all_in_order(&order);
     });
+}
+
+/// A thousand numbers for three sessions, for each in the order in which they were told.
+fn all_in_order(order: &mpsc::Receiver<u64>) {
+    let order: Vec<u64> = order.iter().collect();
+    for rest in 0..3 {
+        assert!(order.iter().filter(|n| *n % 3 == rest).is_sorted());
+    }
+    assert_eq!(order.len(), 1000);
 }
 
 #[test]
@@ -45,11 +50,7 @@ fn what_is_told_at_once_is_handled_in_order() {
         let closed = manager.close(&ctx);
         assert_eq!((closed.ledger.accepted, closed.ledger.done), (1000, 1000));
         drop(seen);
-        let order: Vec<u64> = order.iter().collect();
-        for rest in 0..3 {
-            assert!(order.iter().filter(|n| *n % 3 == rest).is_sorted());
-        }
-        assert_eq!(order.len(), 1000);
+        all_in_order(&order);
     });
 }
 

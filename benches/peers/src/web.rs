@@ -23,7 +23,10 @@ const REQUEST: &[u8] = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
 /// Connections that the load keeps open, each of which a server may want a thread for.
 pub(crate) const CONNECTIONS: usize = 64;
 
-struct Hello;
+/// Answers where it is read, or on a thread of its own as what may wait.
+struct Hello {
+    at_once: bool,
+}
 
 impl http::Handler for Hello {
     fn answer(&self, _: &Context, _: &http::Request<'_>) -> http::Response {
@@ -31,16 +34,16 @@ impl http::Handler for Hello {
     }
 
     fn at_once(&self, _: &http::Request<'_>) -> Option<http::Response> {
-        Some(http::Response::text(HELLO))
+        self.at_once.then(|| http::Response::text(HELLO))
     }
 }
 
 /// Starts ours. It serves until the process ends.
-pub(crate) fn ours() -> Result<SocketAddr, Box<dyn Error>> {
+pub(crate) fn ours(at_once: bool) -> Result<SocketAddr, Box<dyn Error>> {
     let (ctx, cancel) = Context::root();
     let server = http::Server::bind((Ipv4Addr::LOCALHOST, 0), http::Limits::default())?;
     let address = server.address();
-    let part = server.start(&ctx, "http", Arc::new(Hello))?;
+    let part = server.start(&ctx, "http", Arc::new(Hello { at_once }))?;
     std::mem::forget((part, cancel));
     Ok(address)
 }

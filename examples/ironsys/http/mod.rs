@@ -6,7 +6,8 @@
 //! | `head` | the head of a request: what is taken, and what is refused with which status |
 //! | `body` | bodies by length and in chunks, within a limit |
 //! | `response` | what is sent back |
-//! | `connection` | one connection: keep-alive, pipelining, time limits |
+//! | `connection` | one connection: what has come, what of it can be answered at once |
+//! | `serve` | the same on a thread of its own: waiting, with time limits |
 //! | `watch` | connections that wait for their next request, watched by one thread |
 //! | `crew` | the threads: who has to wait hands the watch to another |
 //! | `server` | the accept loop, the limit of connections, the drain |
@@ -16,6 +17,7 @@ mod connection;
 mod crew;
 mod head;
 mod response;
+mod serve;
 mod server;
 mod watch;
 

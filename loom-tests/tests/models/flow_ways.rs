@@ -1,6 +1,7 @@
 //! Ways through a flow with state of their own: rules that change, a value that is taken back.
 
 use crate::{join, model, spawn};
+use ironsys::channel::Receiver;
 use ironsys::flow::{Count, Flow, Monitor, Router, Rules, Window, on_error};
 use ironsys::testing::Model;
 use ironsys::time::VirtualClock;
@@ -83,10 +84,9 @@ fn skipped_items_are_counted() {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The time of a batch is over while its items come: each item is in one batch, in order.
-#[test]
-fn batch_by_clock() {
-    Model::new("flow_ways::batch_by_clock").bound(2).check(|| {
+/// Two items and the end of a second, each at any moment, while `run` takes them.
+fn timed(name: &str, run: impl Fn(&Context, Receiver<u8>) + Send + Sync + 'static) {
+    Model::new(name).bound(2).check(move || {
         let time = VirtualClock::new();
         let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
         let (tx, rx) = channel::bounded(2);
@@ -95,32 +95,30 @@ fn batch_by_clock() {
             time.advance(SECOND);
             tx.try_send(2).expect("room for two");
         });
-        let batches = Flow::receiver(rx).batch(2, SECOND).collect::<Vec<_>>(&ctx);
+        run(&ctx, rx);
         join(others);
+        assert_eq!(ctx.linked(), (0, 0));
+    });
+}
+
+/// The time of a batch is over while its items come: each item is in one batch, in order.
+#[test]
+fn batch_by_clock() {
+    timed("flow_ways::batch_by_clock", |ctx, rx| {
+        let batches = Flow::receiver(rx).batch(2, SECOND).collect::<Vec<_>>(ctx);
         let batches = batches.expect("nobody fails");
         assert!(batches == [vec![1], vec![2]] || batches == [vec![1, 2]], "{batches:?}");
-        assert_eq!(ctx.linked(), (0, 0));
     });
 }
 
 /// The same with windows: an item belongs to the window in which it is taken, and each to one.
 #[test]
 fn window_by_clock() {
-    Model::new("flow_ways::window_by_clock").bound(2).check(|| {
-        let time = VirtualClock::new();
-        let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
-        let (tx, rx) = channel::bounded(2);
-        let others = spawn(move || {
-            tx.try_send(1).expect("room for two");
-            time.advance(SECOND);
-            tx.try_send(2).expect("room for two");
-        });
+    timed("flow_ways::window_by_clock", |ctx, rx| {
         let second = Window::tumbling(SECOND).expect("longer than zero");
         let panes = Flow::receiver(rx).window(second, Count::default);
-        let counts = panes.map(|pane| pane.value.0).collect::<Vec<_>>(&ctx);
-        join(others);
+        let counts = panes.map(|pane| pane.value.0).collect::<Vec<_>>(ctx);
         let counts = counts.expect("nobody fails");
         assert!(counts == [1, 1] || counts == [2], "{counts:?}");
-        assert_eq!(ctx.linked(), (0, 0));
     });
 }

@@ -77,6 +77,7 @@ pub(crate) const ALL: &[(&str, &str, Measure)] = &[
     ("session_idle_bytes", "memory of an idle session", session::idle),
     ("session_ask_p99_beside_a_sleeper", "p99 of an ask while one handler sleeps", session::stuck),
     ("http_hello", "hello over HTTP/1.1, 64 connections kept open, by wrk", web::hello),
+    ("http_hello_may_wait", "the same with a handler that may wait", web::hello_waiting),
     ("http_fairness", "the most against the least served of 64 connections", web::fairness),
     #[cfg(feature = "durable")]
     ("durable_append_1", "an append that is on disk when it returns", durable::append_1),

@@ -104,14 +104,16 @@ fn zipfs(
     let (many, few) = (zipf::Crowd::new(million), zipf::Crowd::new(1000));
     let (wide, narrow) = (zipf::Draws::new(n, million), zipf::Draws::new(n, 1000));
     let (far, near) = (zipf::Places::new(million), zipf::Places::new(1000));
+    // A batch has to make up for the million, not to be slow with a thousand, too.
     Ok(Case::new(name, "ns/message", || many.tell(&wide, batch))
-        .peer("the same with 1,000 sessions", "-", Bar::AtMost(1.25), || few.tell(&narrow, batch))
+        .peer("1,000 sessions, one by one", "-", Bar::AtMost(1.25), || few.tell(&narrow, None))
+        .peer("1,000 sessions, in batches", "-", Bar::None, || few.tell(&narrow, Some(64)))
         .limit("two places in memory, of a million", || far.touch(&wide))
         .limit("two places in memory, of 1,000", || near.touch(&narrow))
         .measure(settings))
 }
 
-/// Twice only: a round takes half a minute.
+/// Once to warm up and once measured: a round takes half a minute.
 pub(crate) fn passivate(settings: &Settings) -> Result<Vec<Row>, Box<dyn Error>> {
     let n = settings.iterations(10_000_000);
     Ok(Case::new("session_passivate_10m", "GiB", || zipf::passivate(n))
