@@ -22,7 +22,7 @@ const BATCH: usize = 10_000;
 const NAME: usize = 64;
 /// How long one who is shed waits for the word: if it came at once, and the client again at once, the
 /// refused would take the cores from those who are at work.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Handler for App {
     fn at_once(&self, request: &Request<'_>) -> Option<Response> {

@@ -54,8 +54,8 @@ impl Gate {
             clients: Keyed::builder(&each).max_keys(100_000).build()?,
             all: Admission::builder(ironsys::limit::Fixed)
                 .initial(concurrent)
-                .queue(concurrent.saturating_mul(4))
-                .target(Duration::from_millis(2))
+                .queue(concurrent)
+                .target(Duration::from_millis(1))
                 .interval(Duration::from_millis(100))
                 .name("requests")
                 .build()?,

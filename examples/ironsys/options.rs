@@ -18,7 +18,7 @@ Options:
       --dir DIR          where its files are [default: a folder that is removed at the end]
       --token TOKEN      what clients have to show as a bearer token [default: nothing]
       --rate N           requests a second for each client's address [default: 100000]
-      --concurrent N     requests at work at once [default: 8 for each core]
+      --concurrent N     requests at work at once [default: 4 for each core]
       --connections N    open connections [default: 512]
       --live N           carts in memory [default: 10000]
       --workers N        threads that count events [default: one for each core]
@@ -77,7 +77,7 @@ impl Default for Options {
             dir: None,
             token: None,
             rate: 100_000,
-            concurrent: 8 * ironsys::cpu::available(),
+            concurrent: 4 * ironsys::cpu::available(),
             connections: 512,
             live: 10_000,
             workers: ironsys::cpu::available(),
