@@ -5,23 +5,20 @@ use std::collections::VecDeque;
 pub(super) struct Fifo<M> {
     /// The oldest. Empty only if `rest` is.
     first: Option<M>,
-    rest: Option<Box<Rest<M>>>,
+    rest: VecDeque<M>,
 }
-
-/// Boxed, since few sessions ever have a second message.
-type Rest<M> = VecDeque<M>;
 
 /// More room than this is given back when the queue is empty.
 const KEPT: usize = 16;
 
 impl<M> Fifo<M> {
     pub(super) fn new() -> Self {
-        Fifo { first: None, rest: None }
+        Fifo { first: None, rest: VecDeque::new() }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
     #[inline]
@@ -34,24 +31,22 @@ impl<M> Fifo<M> {
         if self.first.is_none() {
             self.first = Some(msg);
         } else {
-            self.rest.get_or_insert_default().push_back(msg);
+            self.rest.push_back(msg);
         }
     }
 
     pub(super) fn push_front(&mut self, msg: M) {
         if let Some(second) = self.first.replace(msg) {
-            self.rest.get_or_insert_default().push_front(second);
+            self.rest.push_front(second);
         }
     }
 
     /// Takes out the message at `i`.
     pub(super) fn remove(&mut self, i: usize) -> Option<M> {
-        let rest = self.rest.as_mut();
         if i > 0 {
-            return rest.and_then(|rest| rest.remove(i - 1));
+            return self.rest.remove(i - 1);
         }
-        let next = rest.and_then(|rest| rest.pop_front());
-        std::mem::replace(&mut self.first, next)
+        std::mem::replace(&mut self.first, self.rest.pop_front())
     }
 
     /// Moves the first `n` messages, or all, to the end of `into`.
@@ -61,13 +56,11 @@ impl<M> Fifo<M> {
             return;
         }
         into.extend(self.first.take());
-        if let Some(rest) = &mut self.rest {
-            let more = rest.len().min(n - 1);
-            into.extend(rest.drain(..more));
-            self.first = rest.pop_front();
-            if rest.is_empty() && rest.capacity() > KEPT {
-                self.rest = None;
-            }
+        let more = self.rest.len().min(n - 1);
+        into.extend(self.rest.drain(..more));
+        self.first = self.rest.pop_front();
+        if self.rest.is_empty() && self.rest.capacity() > KEPT {
+            self.rest = VecDeque::new();
         }
     }
 }
