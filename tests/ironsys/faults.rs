@@ -1,5 +1,7 @@
 //! What goes wrong on purpose: the system bends, says so, and recovers.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
 use serde_json::Value;
 
 use crate::{Server, until};
@@ -77,6 +79,33 @@ fn five_times_the_load_is_shed_and_nothing_that_was_answered_is_lost() {
     assert!(said.contains("5x load") && said.contains("nothing left"), "{said}");
     let (whole, found) = crate::check(dir.path(), &answers);
     assert!(whole, "{found}");
+}
+
+#[test]
+fn who_is_too_many_is_told_so_and_changes_nothing_and_looking_on_goes_on() {
+    let server = Server::start(&["--concurrent", "1"]);
+    let (enough, added, shed) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|s| {
+        for _ in 0..16 {
+            s.spawn(|| {
+                while !enough.load(Relaxed) {
+                    match add(&server, "ada") {
+                        200 => added.fetch_add(1, Relaxed),
+                        503 => shed.fetch_add(1, Relaxed),
+                        other => panic!("{other}"),
+                    };
+                }
+            });
+        }
+        until("some are too many", || {
+            assert_eq!(server.ask("GET", "/metrics", "").0, 200);
+            shed.load(Relaxed) > 0 && added.load(Relaxed) > 0
+        });
+        enough.store(true, Relaxed);
+    });
+    assert_eq!(server.state()["http"]["shed"], shed.load(Relaxed));
+    assert_eq!(server.json("GET", "/api/carts/ada", "")["items"]["figs"], added.load(Relaxed));
+    assert_eq!(add(&server, "ada"), 200);
 }
 
 #[test]
