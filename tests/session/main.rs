@@ -6,6 +6,7 @@
 mod basics;
 mod inside;
 mod keeping;
+mod mute;
 mod overseers;
 mod promises;
 mod rude;
