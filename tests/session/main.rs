@@ -9,6 +9,7 @@ mod keeping;
 mod mute;
 mod overseers;
 mod promises;
+mod rings;
 mod rude;
 mod shards;
 mod supervision;
