@@ -85,6 +85,26 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
+/// A user's text; a stand-in if it fails or panics, since it is made where nobody could take that.
+pub(crate) fn text(of: &dyn fmt::Display) -> String {
+    use fmt::Write;
+    let mut text = String::new();
+    match catch_unwind(|| write!(text, "{of}")) {
+        Ok(Ok(())) => return text,
+        Ok(Err(_)) => text.push_str("(and then its text failed)"),
+        Err(payload) => {
+            std::mem::forget(payload); // Its drop might panic, too.
+            text.push_str("(its text panicked)");
+        }
+    }
+    text
+}
+
+/// The same of what is shown by its `Debug`.
+pub(crate) fn name(of: &dyn fmt::Debug) -> String {
+    text(&format_args!("{of:?}"))
+}
+
 /// Calls what belongs to the user, a logger or a callback, where nobody could take its panic.
 pub(crate) fn contain(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(f) {

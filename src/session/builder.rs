@@ -89,7 +89,8 @@ impl<S: Session> Builder<S> {
     }
 
     /// Sets how many threads there may be at once: those of the shards, those that stand in for
-    /// blocked ones, and those of sessions that have their own. The default is 1,024.
+    /// blocked ones, and those of sessions that have their own. The default is 1,024. When all of them
+    /// wait for sessions that have none, nobody goes on: see [`ask`](super::Sessions::ask).
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.config.max_threads = threads;
         self

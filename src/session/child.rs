@@ -79,7 +79,7 @@ impl Child {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session<S: Session>(sessions: &Sessions<S>, id: S::Id) -> Child {
-        let name = format!("{}-{id:?}", sessions.core.config.name);
+        let name = sessions.core.name_of(&id);
         Child::new(name, OfSession { sessions: sessions.clone(), id })
     }
 
@@ -169,9 +169,9 @@ struct OfSession<S: Session> {
 
 impl<S: Session> Start for OfSession<S> {
     fn start(&mut self, ctx: &Context, ended: Ended) -> Result<Box<dyn Running>, String> {
-        let address = self.sessions.get_or_start(ctx, &self.id).map_err(|e| e.to_string())?;
+        let address = self.sessions.get_or_start(ctx, &self.id).map_err(|e| panics::text(&e))?;
         let watched = address.watched_by(move |_, reason| {
-            ended.tell(reason.failure().map(ToString::to_string));
+            ended.tell(reason.failure().map(|failure| panics::text(failure)));
         });
         Ok(Box::new(watched))
     }

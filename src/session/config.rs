@@ -124,7 +124,8 @@ impl<S: Session> Hooks<S> {
         match &self.failure {
             Some(hook) => guard(|| hook(id, failure, panicked)),
             None => {
-                log::warn!("ironsys: session {id:?} failed: {failure}");
+                let (id, failure) = (panics::name(id), panics::text(failure));
+                panics::contain(|| log::warn!("ironsys: session {id} failed: {failure}"));
                 panics::discard(panicked);
             }
         }
@@ -148,7 +149,7 @@ impl<S: Session> Hooks<S> {
     pub(super) fn unsaved(&self, id: &S::Id, snapshot: Option<Snapshot>, e: StoreError) {
         match &self.unsaved {
             Some(hook) => guard(|| hook(id, snapshot, e)),
-            None => log::error!("ironsys: {e}"),
+            None => panics::contain(|| log::error!("ironsys: {e}")),
         }
     }
 }
@@ -156,7 +157,9 @@ impl<S: Session> Hooks<S> {
 /// Runs code of the user's where nobody could take its panic.
 pub(super) fn guard(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(f) {
-        log::error!("ironsys: a session's callback panicked: {}", panics::message(&*payload));
+        panics::contain(|| {
+            log::error!("ironsys: a session's callback panicked: {}", panics::message(&*payload));
+        });
         panics::discard(payload);
     }
 }

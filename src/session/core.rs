@@ -10,6 +10,7 @@ use super::sweep::Idlers;
 use super::watch::Watch;
 use super::worker;
 use crate::context::{Context, Op, Stop};
+use crate::panics;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, LeakTrack, Mutex, Ordering};
 use crate::threads::ThreadCache;
 use crate::time::Token;
@@ -128,6 +129,11 @@ impl<S: Session> Core<S> {
         cell.push(msg, rank, self.config.mailbox, &self.config.overflow)
     }
 
+    /// What a session is called in words.
+    pub(super) fn name_of(&self, id: &S::Id) -> String {
+        format!("{}-{}", self.config.name, panics::name(id))
+    }
+
     /// What follows from a critical section of `cell`.
     #[inline]
     pub(super) fn then(self: &Arc<Self>, then: Then, cell: &Arc<Cell<S>>) {
@@ -166,9 +172,9 @@ impl<S: Session> Core<S> {
 
     /// A session cannot have the thread it needs: it stays on its shard, or ends, by this one.
     fn no_thread(self: &Arc<Self>, cell: &Arc<Cell<S>>, e: &io::Error) {
-        let text = format!("no thread for session {:?}: {e}", cell.id);
+        let text = format!("no thread for session {}: {e}", panics::name(&cell.id));
         if !self.shards.is_empty() {
-            log::warn!("ironsys: {text}; it stays on its shard");
+            panics::contain(|| log::warn!("ironsys: {text}; it stays on its shard"));
             // loom: unreached: a model always has a thread to give.
             cell.with(|mail, _| {
                 mail.own = false;

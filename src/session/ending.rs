@@ -80,7 +80,7 @@ impl<S: Session> Core<S> {
     fn keep(self: &Arc<Self>, cell: &Cell<S>, live: &Live<S>, last: bool) -> bool {
         let Some(store) = &self.config.store else { return false };
         let failed = |problem: String| {
-            let id = format!("{:?}", cell.id);
+            let id = panics::name(&cell.id);
             StoreError::Failed { id, problem }
         };
         let snapshot: Snapshot = match catch_unwind(|| live.state.save()) {

@@ -138,6 +138,10 @@ pub enum AskError<M> {
     /// The context stopped while the answer was awaited; the question may be handled all the same.
     #[error("ask stopped: {0}")]
     Stopped(Stop),
+    /// The session asks itself, or one that asks it on this very thread, and would wait for its own end.
+    /// The question stays in the mailbox, and is handled after the present message.
+    #[error("the session asks itself")]
+    Itself,
 }
 
 impl<M> AskError<M> {
@@ -164,7 +168,7 @@ impl<M> AskError<M> {
         match self {
             AskError::NotAsked(e) => e.stop(),
             AskError::Stopped(stop) => Some(stop),
-            AskError::Dropped => None,
+            AskError::Dropped | AskError::Itself => None,
         }
     }
 }
@@ -174,6 +178,7 @@ impl<M> fmt::Debug for AskError<M> {
         match self {
             AskError::NotAsked(e) => write!(f, "NotAsked({e:?})"),
             AskError::Dropped => f.write_str("Dropped"),
+            AskError::Itself => f.write_str("Itself"),
             AskError::Stopped(stop) => write!(f, "Stopped({stop:?})"),
         }
     }

@@ -184,8 +184,20 @@ impl<S: Session> Sessions<S> {
     /// Asks a session and waits for the answer. A session that drops the reply answers, too: with
     /// [`AskError::Dropped`], at once, so one that crashes leaves nobody waiting.
     ///
-    /// Called from within a session it lets another thread serve the shard meanwhile. A session that
-    /// asks itself waits for ever, or until `ctx` stops.
+    /// Called from within a session it lets another thread serve the shard meanwhile, if
+    /// [`max_threads`](super::Builder::max_threads) allows for one more.
+    ///
+    /// # Deadlock
+    /// A session that asks itself is told so: [`AskError::Itself`]. Sessions that ask each other in a
+    /// ring wait for ever, or until `ctx` stops; `export::DeadlockFinder` finds such a ring, and names who is in it.
+    ///
+    /// Each session that waits inside a message holds a thread. When `max_threads` of them wait, and all
+    /// for sessions that have no thread yet, nobody can go on: they, too, wait until their contexts stop,
+    /// and the log says `gets no other thread`. So allow for as many threads as there may be questions
+    /// inside of questions at once, or give those that are asked threads of their own before
+    /// ([`dedicate`](super::Cx::dedicate), another manager), or let the asker run the asked one
+    /// ([`caller_runs`](super::Builder::caller_runs)), or send the question and take the answer as a message.
+    /// [`block_in_place`](super::Cx::block_in_place) needs a thread of the same number, and is no way out.
     ///
     /// # Cancellation
     /// Before the question was taken it comes back; after that it may be handled all the same.

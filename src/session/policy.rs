@@ -31,12 +31,14 @@ impl Restart {
 
 /// How many restarts there may be within a period; one more, and it is given up.
 ///
-/// OTP's `intensity` and `period`. The default is 5 in 30 seconds. 0 restarts: never.
+/// OTP's `intensity` and `period`. The default is 5 in 30 seconds. 0 restarts: never. `u32::MAX`: as good
+/// as always. More than 1000 are counted to a thousandth of the period, in memory that does not grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intensity {
     /// Restarts within the period.
     pub restarts: u32,
-    /// The period: a sliding one. Zero counts nothing, so it never gives up.
+    /// The period: a sliding one. Zero counts nothing, so it never gives up; `Duration::MAX` forgets
+    /// nothing.
     pub period: Duration,
 }
 
@@ -60,9 +62,14 @@ impl Default for Intensity {
     }
 }
 
-/// The restarts within the present period.
+/// The restarts within the present period. Up to `EXACT` may be allowed, each is kept; above that those
+/// within an `EXACT`th of the period count together from the first of them: so a limit of millions
+/// needs no memory for millions.
 #[derive(Debug, Default)]
-pub(super) struct Recent(VecDeque<Instant>);
+pub(super) struct Recent {
+    since: VecDeque<(Instant, u32)>,
+    count: u64,
+}
 
 impl Recent {
     /// Counts a restart now; `false` if that is one too many.
@@ -74,22 +81,31 @@ impl Recent {
         if intensity.period.is_zero() {
             return true;
         }
-        if self.0.len() >= intensity.restarts as usize {
+        if self.count >= u64::from(intensity.restarts) {
             return false;
         }
-        self.0.push_back(now);
+        self.count += 1;
+        let together =
+            if intensity.restarts > EXACT { intensity.period / EXACT } else { Duration::ZERO };
+        match self.since.back_mut() {
+            Some((first, count)) if now.duration_since(*first) < together => *count += 1,
+            _ => self.since.push_back((now, 1)),
+        }
         true
     }
 
     /// Whether there was none for a whole period.
     pub(super) fn is_quiet(&mut self, intensity: Intensity, now: Instant) -> bool {
         self.forget(intensity, now);
-        self.0.is_empty()
+        self.since.is_empty()
     }
 
     fn forget(&mut self, intensity: Intensity, now: Instant) {
-        while self.0.front().is_some_and(|at| now.duration_since(*at) >= intensity.period) {
-            self.0.pop_front();
+        while let Some((first, count)) = self.since.front()
+            && now.duration_since(*first) >= intensity.period
+        {
+            self.count -= u64::from(*count);
+            self.since.pop_front();
         }
     }
 }
@@ -122,5 +138,49 @@ impl History {
         let delay = self.delays.get_or_insert_with(|| backoff.delays()).next()?;
         self.restarts += 1;
         Some(delay)
+    }
+}
+
+const EXACT: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(restarts: u32, period: Duration, apart: Duration, times: u32) -> (Recent, u32) {
+        let (mut recent, mut now, mut allowed) =
+            (Recent::default(), crate::time::Clock::system().now(), 0);
+        for _ in 0..times {
+            allowed += u32::from(recent.allow(Intensity::new(restarts, period), now));
+            now += apart;
+        }
+        (recent, allowed)
+    }
+
+    #[test]
+    fn the_largest_limits_need_little_memory() {
+        let second = Duration::from_secs(1);
+        for (period, apart) in [
+            (Duration::MAX, second),
+            (1_000_000 * second, second),
+            (second, Duration::from_nanos(10)),
+        ] {
+            let (recent, allowed) = kept(u32::MAX, period, apart, 100_000);
+            assert_eq!((allowed, recent.count), (100_000, 100_000));
+            assert!(recent.since.len() <= 1001, "{}", recent.since.len());
+        }
+    }
+
+    #[test]
+    fn a_large_limit_is_one_and_slides() {
+        let second = Duration::from_secs(1);
+        let limit = Intensity::new(5000, 1000 * second);
+        let (mut recent, allowed) = kept(5000, 1000 * second, second / 100, 6000);
+        assert_eq!(allowed, 5000);
+        let now = crate::time::Clock::system().now() + 60 * second;
+        assert!(!recent.allow(limit, now));
+        assert!(recent.allow(limit, now + 1000 * second));
+        assert!(!recent.is_quiet(limit, now + 1001 * second));
+        assert!(recent.is_quiet(limit, now + 2001 * second));
     }
 }

@@ -9,7 +9,7 @@ use super::worker;
 use crate::channel::{self, Overflow, Reply, TryRecvError};
 use crate::context::{Context, Op};
 use crate::sync::Arc;
-use crate::wait::{On, Place, Site, WaitKind, Waiter, key};
+use crate::wait::{self, On, Place, Site, WaitKind, Waiter, key};
 use std::collections::VecDeque;
 
 /// A message that was taken.
@@ -194,6 +194,8 @@ impl<S: Session> Core<S> {
         match answer.try_recv() {
             Ok(value) => return Ok(value),
             Err(TryRecvError::Closed) => return Err(AskError::Dropped),
+            // The message in hand would have to end first.
+            Err(TryRecvError::Empty) if wait::serves(asked) => return Err(AskError::Itself),
             Err(TryRecvError::Empty) => worker::step_aside(),
         }
         answer.recv_from(ctx, &self.config.name, asked).map_err(|e| match e {

@@ -14,6 +14,7 @@ use super::core::Core;
 use super::model::Session;
 use super::worker;
 use crate::context::Op;
+use crate::panics;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, planted, spin};
 use crate::wait::{Site, WaitKind, Waiter};
 use std::collections::VecDeque;
@@ -328,7 +329,10 @@ impl<S: Session> Core<S> {
         if let Err(e) = &relief
             && self.watch.may_warn(self.ctx.clock().now())
         {
-            log::warn!("ironsys: shard {shard} of {} gets no other thread: {e}", self.config.name);
+            let name = &self.config.name;
+            panics::contain(|| {
+                log::warn!("ironsys: shard {shard} of {name} gets no other thread: {e}");
+            });
         }
         relief.is_ok()
     }

@@ -88,7 +88,7 @@ impl<S: Session> Core<S> {
         hand: &mut VecDeque<S::Msg>,
     ) -> u64 {
         let line = (!self.shards.is_empty()).then(|| {
-            let name = format!("{}-{:?}", self.config.name, cell.id).into();
+            let name = self.name_of(&cell.id).into();
             let (registry, below) = (self.ctx.registry(), observe::current());
             observe::begin(registry, TaskKind::Job, Some(name), self.at, below)
         });
@@ -217,7 +217,7 @@ impl<S: Session> Core<S> {
                 return Err(Crash { failure: Failure::Error(e), panicked: None });
             }
             Ok(Err(Restore::Corrupt(problem))) => {
-                let id = format!("{:?}", cell.id);
+                let id = panics::name(&cell.id);
                 self.unreadable::<()>(cell, StoreError::Corrupt { id, problem })?;
                 match catch_unwind(|| {
                     S::start(&cell.id, &mut Cx::new(self, cell, &mut wants, &mut timers))
@@ -278,7 +278,7 @@ impl<S: Session> Core<S> {
         payload: Box<dyn std::any::Any + Send>,
     ) -> Crash<S::Error> {
         let text = panics::message(&*payload).to_owned();
-        let name = format!("{}-{:?}", self.config.name, cell.id);
+        let name = self.name_of(&cell.id);
         let panicked = Panicked::new(name, self.at, payload);
         Crash { failure: Failure::Panicked(text), panicked: Some(panicked) }
     }
@@ -308,7 +308,10 @@ impl<S: Session> Core<S> {
         }
         match next {
             None => self.finish(cell, None, Some(Reason::Failed(Arc::new(failure)))),
-            Some(again) => self.again(cell, again),
+            Some(again) => {
+                self.again(cell, again);
+                panics::discard(failure);
+            }
         }
     }
 

@@ -67,7 +67,7 @@ impl<S: Session> Core<S> {
 pub(super) fn live_own<S: Session>(core: Arc<Core<S>>, cell: Arc<Cell<S>>, token: Token) {
     let seat = token.sit();
     Seat::take(&core, None);
-    let name: Arc<str> = format!("{}-{:?}", core.config.name, cell.id).into();
+    let name: Arc<str> = core.name_of(&cell.id).into();
     let running =
         observe::begin(core.ctx.registry(), TaskKind::Task, Some(name.clone()), core.at, None);
     let mut hand = VecDeque::new();

@@ -13,7 +13,7 @@ mod site;
 mod waiter;
 
 pub(crate) use queue::{Place, WaitQueue, Wakes};
-pub(crate) use serving::{Serving, serve};
+pub(crate) use serving::{Serving, serve, serves};
 pub(crate) use site::{Lends, On, Site, key};
 // Public as `observe::WaitKind`.
 #[allow(unreachable_pub)]

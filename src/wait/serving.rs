@@ -44,6 +44,11 @@ pub(crate) fn serve(key: usize) -> Served {
     Served
 }
 
+/// Whether the calling thread is at work for `key`. Of more than some works it knows only the outer ones.
+pub(crate) fn serves(key: usize) -> bool {
+    Serving::current().keys().contains(&key)
+}
+
 /// Ends [`serve`].
 #[must_use = "the work is over when this is dropped"]
 pub(crate) struct Served;

@@ -162,7 +162,7 @@ fn a_guest_is_still_at_work_for_its_own_manager() {
 // ===== short of threads =====
 
 /// What the log was told about shards without a thread, by the name of the manager.
-fn warnings() -> &'static Mutex<Vec<String>> {
+pub(crate) fn warnings() -> &'static Mutex<Vec<String>> {
     static WARNINGS: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
     struct Keep;
     impl log::Log for Keep {

@@ -6,8 +6,10 @@
 mod basics;
 mod inside;
 mod keeping;
+mod mute;
 mod overseers;
 mod promises;
+mod rings;
 mod rude;
 mod shards;
 mod supervision;

@@ -5,6 +5,7 @@ use super::record;
 use super::thread::{self, Done, File, Request};
 use crate::channel::{self, SendError, Sender};
 use crate::context::Context;
+use crate::panics;
 use crate::session::{Snapshot, Store, StoreError};
 use crate::sync::Arc;
 use crate::threads::Owned;
@@ -154,7 +155,7 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
             Err(e) => (e.into_inner(), "the store's thread has ended".to_owned()),
         };
         let id = match request {
-            Request::Save { id, .. } | Request::Load { id, .. } => format!("{id:?}"),
+            Request::Save { id, .. } | Request::Load { id, .. } => panics::name(&id),
             Request::Len { .. } => "(all)".to_owned(),
         };
         Err(StoreError::Failed { id, problem })
@@ -180,7 +181,7 @@ fn gone<Id: fmt::Debug>(id: &Id, e: &channel::AnswerError) -> StoreError {
         channel::AnswerError::Stopped(stop) => format!("it is not known to be done: {stop}"),
         _ => "the store's thread has ended".to_owned(),
     };
-    StoreError::Failed { id: format!("{id:?}"), problem }
+    StoreError::Failed { id: panics::name(id), problem }
 }
 
 impl<Id: Send + 'static> Drop for DiskStore<Id> {

@@ -154,7 +154,7 @@ fn perform<Id: fmt::Debug>(file: &mut File, group: &mut Vec<Request<Id>>) {
         match request {
             Request::Save { id, done, .. } => {
                 let result = saved.as_ref().map_err(|problem| StoreError::Failed {
-                    id: format!("{id:?}"),
+                    id: panics::name(&id),
                     problem: problem.clone(),
                 });
                 panics::contain(|| done(result.copied()));
@@ -189,7 +189,7 @@ fn load<Id: fmt::Debug>(
         let table = file.begin_read()?.open_table(TABLE)?;
         Ok(table.get(key)?.map(|record| record::decode(key, record.value())))
     });
-    let id = || format!("{id:?}");
+    let id = || panics::name(id);
     match found {
         Ok(Some(Ok(snapshot))) => Ok(Some(snapshot)),
         Ok(Some(Err(problem))) => Err(StoreError::Corrupt { id: id(), problem }),
