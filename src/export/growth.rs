@@ -56,12 +56,25 @@ pub struct Growth {
 impl TaskGrowth {
     /// A line is told if its tasks have become more `times` times, from one look to the next, and never
     /// fewer in between; again whenever they have doubled since. 0 counts as 1.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// assert!(TaskGrowth::new(10).look(&Registry::new().tasks()).is_empty());
+    /// ```
     #[must_use]
     pub fn new(times: usize) -> Self {
         TaskGrowth { times: times.max(1), lines: HashMap::new() }
     }
 
     /// Looks once; returns the lines that have grown, those with the most tasks first.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// let (registry, mut growth) = (Registry::new(), TaskGrowth::new(10));
+    /// assert!(growth.look(&registry.tasks()).is_empty());
+    /// ```
     #[must_use]
     pub fn look(&mut self, tasks: &Tasks) -> Vec<Growth> {
         let mut counts: HashMap<&'static Location<'static>, usize> = HashMap::new();

@@ -113,6 +113,11 @@ impl WaitSite {
 
 impl WaitProfile {
     /// Makes an empty profile.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// assert!(WaitProfile::new().report().sites.is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         WaitProfile(Arc::new(Inner { seen: Mutex::default(), _leak: LeakTrack::new() }))
@@ -123,6 +128,12 @@ impl WaitProfile {
     ///
     /// # Errors
     /// `every` is 0, or the system has no thread left.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// assert!(WaitProfile::new().watch(&ctx, std::time::Duration::ZERO).is_err());
+    /// ```
     #[track_caller]
     pub fn watch(&self, ctx: &Context, every: Duration) -> Result<ProfileWatch, BuildError> {
         let registry = ctx.registry().cloned().unwrap_or_default();
@@ -137,6 +148,14 @@ impl WaitProfile {
     ///
     /// # Cost
     /// As [`Registry::tasks`].
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// let profile = WaitProfile::new();
+    /// profile.look(&Registry::new());
+    /// assert!(profile.report().sites.is_empty()); // nobody waits
+    /// ```
     pub fn look(&self, registry: &Registry) {
         let tasks = registry.tasks();
         let now = if MODEL { None } else { Some(sync::time::now()) };
@@ -166,6 +185,14 @@ impl WaitProfile {
     }
 
     /// Returns what the looks have come to.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// let profile = WaitProfile::new();
+    /// profile.look(&Registry::new());
+    /// assert_eq!(profile.report().looks, 1);
+    /// ```
     #[must_use]
     pub fn report(&self) -> WaitReport {
         let seen = self.0.seen.lock();

@@ -53,6 +53,11 @@ const KEPT: usize = if MODEL { 4 } else { 8 + (48 - 3) * 8 + 1 };
 
 impl Histogram {
     /// Makes an empty histogram.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// assert_eq!(Histogram::new().snapshot().count(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         // In a model there is no process-wide list of places, so all share.
@@ -65,6 +70,13 @@ impl Histogram {
     }
 
     /// Adds a duration.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// let latency = Histogram::new();
+    /// latency.record(std::time::Duration::from_millis(5));
+    /// assert_eq!(latency.snapshot().count(), 1);
+    /// ```
     #[inline]
     pub fn record(&self, time: Duration) {
         let (i, nanos) = (bucket(time).min(KEPT - 1), nanos(time));
@@ -86,6 +98,14 @@ impl Histogram {
     }
 
     /// Copies the counts. While others record, it may miss the latest.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// let latency = Histogram::new();
+    /// let before = latency.snapshot();
+    /// latency.record(std::time::Duration::from_millis(5));
+    /// assert_eq!((before.count(), latency.snapshot().count()), (0, 1));
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> HistogramSnapshot {
         let mut buckets = vec![0; KEPT];
@@ -121,12 +141,28 @@ pub struct HistogramSnapshot {
 
 impl HistogramSnapshot {
     /// Returns how many durations were recorded.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// let latency = Histogram::new();
+    /// latency.record(std::time::Duration::from_millis(5));
+    /// assert_eq!(latency.snapshot().count(), 1);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
     /// Returns the sum of the durations; it starts again at zero after 584 years.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// # use std::time::Duration;
+    /// let latency = Histogram::new();
+    /// latency.record(Duration::from_millis(5));
+    /// latency.record(Duration::from_millis(6));
+    /// assert_eq!(latency.snapshot().sum(), Duration::from_millis(11));
+    /// ```
     #[must_use]
     pub fn sum(&self) -> Duration {
         self.sum
@@ -134,6 +170,15 @@ impl HistogramSnapshot {
 
     /// Returns how many durations were at most `edge`. It is exact for the powers of two of
     /// nanoseconds; in between, those of the bucket around `edge` do not count.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// # use std::time::Duration;
+    /// let latency = Histogram::new();
+    /// latency.record(Duration::from_nanos(1000));
+    /// latency.record(Duration::from_nanos(3000));
+    /// assert_eq!(latency.snapshot().count_up_to(Duration::from_nanos(2048)), 1);
+    /// ```
     #[must_use]
     pub fn count_up_to(&self, edge: Duration) -> u64 {
         let of = bucket(edge);
@@ -143,6 +188,16 @@ impl HistogramSnapshot {
 
     /// Returns the duration that a share `q` of the records did not exceed: at most an eighth too
     /// long. `None` if nothing was recorded. 0 and less is the shortest, 1 and more the longest.
+    ///
+    /// ```
+    /// # use ironsys::observe::Histogram;
+    /// # use std::time::Duration;
+    /// let latency = Histogram::new();
+    /// assert_eq!(latency.snapshot().quantile(0.5), None);
+    /// latency.record(Duration::from_millis(8));
+    /// let median = latency.snapshot().quantile(0.5).unwrap();
+    /// assert!(median >= Duration::from_millis(8) && median <= Duration::from_millis(9));
+    /// ```
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         quantile(q, self.buckets.len(), |i| self.buckets[i])

@@ -23,6 +23,14 @@ pub struct Ledger {
 
 impl Ledger {
     /// Returns whether the law holds.
+    ///
+    /// ```
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(4);
+    /// tx.send(&ctx, "hello")?;
+    /// assert!(rx.stats().ledger.is_balanced());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         let ended = self.done + self.failed + self.cancelled + self.dropped;

@@ -33,6 +33,11 @@ struct Inner {
 
 impl Registry {
     /// Makes an empty registry.
+    ///
+    /// ```
+    /// # use ironsys::observe::Registry;
+    /// assert!(Registry::new().tasks().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let threads = Mutex::new(Vec::new());
@@ -43,6 +48,14 @@ impl Registry {
     ///
     /// # Cost
     /// Locks the registry for as long as it takes to copy the list, then each thread's own stack.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, observe::Registry};
+    /// # let registry = Registry::new();
+    /// # let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
+    /// let seen = ironsys::scope(&ctx, |_| Ok::<_, Stop>(registry.tasks().len()));
+    /// assert_eq!(seen.unwrap(), 1); // the scope
+    /// ```
     #[must_use]
     pub fn tasks(&self) -> Tasks {
         let threads: Vec<_> = self.0.threads.lock().iter().filter_map(Weak::upgrade).collect();

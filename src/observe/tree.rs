@@ -86,18 +86,36 @@ impl Tasks {
     }
 
     /// Returns all of them, in no order that means anything.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, observe::{Registry, TaskKind}};
+    /// # let registry = Registry::new();
+    /// # let (ctx, _cancel) = Context::builder().registry(registry.clone()).build();
+    /// let seen = ironsys::scope(&ctx, |_| Ok::<_, Stop>(registry.tasks())).unwrap();
+    /// assert_eq!(seen.as_slice()[0].kind, TaskKind::Scope);
+    /// ```
     #[must_use]
     pub fn as_slice(&self) -> &[Task] {
         &self.tasks
     }
 
     /// Returns how many there are.
+    ///
+    /// ```
+    /// # use ironsys::observe::Registry;
+    /// assert_eq!(Registry::new().tasks().len(), 0);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
     /// Returns whether nothing runs.
+    ///
+    /// ```
+    /// # use ironsys::observe::Registry;
+    /// assert!(Registry::new().tasks().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()

@@ -39,6 +39,13 @@ impl Default for Config {
 
 impl Command {
     /// Names the program; without a `/` it is looked for in `PATH`. No shell is involved.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert!(Command::new("true").run(&ctx)?.status.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
         let inner = std::process::Command::new(program);
@@ -46,36 +53,80 @@ impl Command {
     }
 
     /// Adds an argument.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Command::new("echo").arg("hello").run(&ctx)?.stdout, b"hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.inner.arg(arg);
         self
     }
 
     /// Adds arguments.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Command::new("echo").args(["a", "b"]).run(&ctx)?.stdout, b"a b\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, args: I) -> Self {
         self.inner.args(args);
         self
     }
 
     /// Sets a variable of the environment, which is otherwise the caller's.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let shell = Command::new("sh").args(["-c", "echo $COLOUR"]);
+    /// assert_eq!(shell.env("COLOUR", "red").run(&ctx)?.stdout, b"red\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.inner.env(name, value);
         self
     }
 
     /// Gives it an empty environment, and what [`env`](Self::env) adds after this.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let env = Command::new("/usr/bin/env").env_clear().env("COLOUR", "red");
+    /// assert_eq!(env.run(&ctx)?.stdout, b"COLOUR=red\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_clear(mut self) -> Self {
         self.inner.env_clear();
         self
     }
 
     /// Sets its working directory.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Command::new("pwd").current_dir("/").run(&ctx)?.stdout, b"/\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.inner.current_dir(dir);
         self
     }
 
     /// Sets what it reads. It need not read all.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Command::new("cat").stdin(*b"hello").run(&ctx)?.stdout, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
         self
@@ -83,18 +134,42 @@ impl Command {
 
     /// Sets how many bytes of its standard output are kept; read by lines, how long a line may be.
     /// The default is 16 MiB; 0 keeps nothing; `usize::MAX` is no limit.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let error = Command::new("echo").arg("hello").stdout_limit(2).run(&ctx).unwrap_err();
+    /// assert!(matches!(error, ProcessError::Excess { stream: Stream::Stdout, limit: 2, .. }));
+    /// ```
     pub fn stdout_limit(mut self, bytes: usize) -> Self {
         self.config.stdout_limit = bytes;
         self
     }
 
     /// Sets the same for the standard error. The default is 1 MiB.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let shell = Command::new("sh").args(["-c", "echo hello >&2"]).stderr_limit(2);
+    /// assert_eq!(shell.on_excess(OnExcess::Truncate).run(&ctx)?.stderr, b"he");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stderr_limit(mut self, bytes: usize) -> Self {
         self.config.stderr_limit = bytes;
         self
     }
 
     /// Sets what is done about more than that. The default is to fail.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let echo = Command::new("echo").arg("hello").stdout_limit(2);
+    /// let output = echo.on_excess(OnExcess::Truncate).run(&ctx)?;
+    /// assert_eq!((&*output.stdout, output.stdout_excess), (&b"he"[..], 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_excess(mut self, what: OnExcess) -> Self {
         self.config.on_excess = what;
         self
@@ -102,6 +177,15 @@ impl Command {
 
     /// Sets how long after the SIGTERM the SIGKILL comes, on the context's clock. The default is
     /// 2 s; zero kills at once; `Duration::MAX` waits for as long as it takes.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// use std::time::Duration;
+    /// let soon = ctx.with_timeout(Duration::from_millis(5));
+    /// let stubborn = Command::new("sh").args(["-c", "trap '' TERM; while :; do :; done"]);
+    /// assert!(stubborn.grace(Duration::ZERO).run(&soon).unwrap_err().stop().is_some());
+    /// ```
     pub fn grace(mut self, time: Duration) -> Self {
         self.config.grace = time;
         self
@@ -115,6 +199,14 @@ impl Command {
     ///
     /// # Errors
     /// See [`ProcessError`]. A code other than 0 is none.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let output = Command::new("sh").args(["-c", "exit 3"]).run(&ctx)?;
+    /// assert_eq!(output.status.code(), Some(3)); // no error
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn run(self, ctx: &Context) -> Result<Output, ProcessError> {
         run::run(self, ctx, None)
     }

@@ -107,6 +107,13 @@ pub enum ProcessError {
 
 impl ProcessError {
     /// Returns what was read before the end.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let error = Command::new("echo").arg("hello").stdout_limit(2).run(&ctx).unwrap_err();
+    /// assert!(error.output().is_some());
+    /// ```
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         match self {
@@ -118,6 +125,14 @@ impl ProcessError {
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, process::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let now = ctx.with_timeout(std::time::Duration::ZERO);
+    /// let error = Command::new("true").run(&now).unwrap_err();
+    /// assert!(error.stop().is_some_and(|stop| stop.is_timeout()));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

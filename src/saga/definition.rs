@@ -72,6 +72,16 @@ pub enum StepError {
 ///
 /// # Errors
 /// None.
+///
+/// ```
+/// # use ironsys::{Context, saga::*};
+/// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+/// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+/// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+/// # let sagas = Sagas::open(dir.path(), [saga])?;
+/// assert_eq!(sagas.run(&ctx, "order", "a", b"paid")?, b"paid!");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn no_undo(_: &Context, _: &Turn<'_>) -> Result<(), StepError> {
     Ok(())
 }
@@ -81,6 +91,14 @@ pub fn no_undo(_: &Context, _: &Turn<'_>) -> Result<(), StepError> {
 impl Saga {
     /// Starts to build a saga. The name is in the journal: a saga that was begun under it is gone on
     /// with under it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().to_vec());
+    /// let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// assert_eq!(saga.name(), "order");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> SagaBuilder {
         let retry = Retry::exponential(Duration::from_millis(50)).max_attempts(5);
         let (retry, undo_retry) = (transient(retry.clone()), transient(retry.max_attempts(10)));
@@ -88,6 +106,13 @@ impl Saga {
     }
 
     /// Returns the name.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().to_vec());
+    /// assert_eq!(Saga::builder("order").step("pay", act, no_undo).build()?.name(), "order");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -109,6 +134,13 @@ impl SagaBuilder {
     ///
     /// Both may run more than once, with the same [key](Turn::key), and a compensation for an action
     /// of which nothing was done.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().to_vec());
+    /// let twice = Saga::builder("order").step("pay", act, no_undo).step("pay", act, no_undo);
+    /// assert!(twice.build().is_err());
+    /// ```
     pub fn step(
         mut self,
         name: impl Into<String>,
@@ -139,6 +171,11 @@ impl SagaBuilder {
     ///
     /// # Errors
     /// There is no step; a name is empty, or two steps share one.
+    ///
+    /// ```
+    /// # use ironsys::saga::Saga;
+    /// assert!(Saga::builder("order").build().is_err()); // no step
+    /// ```
     pub fn build(self) -> Result<Saga, BuildError> {
         let wrong = |field, problem: String| Err(BuildError::new("saga", field, problem));
         let Inner { name, steps, .. } = &self.inner;
@@ -174,18 +211,48 @@ fn transient(retry: Retry) -> Transient {
 
 impl<'a> Turn<'a> {
     /// Returns the name of the saga's definition.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok(turn.saga().into());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"")?, b"order");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn saga(&self) -> &'a str {
         self.saga
     }
 
     /// Returns the saga's own id.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok(turn.id().into());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"")?, b"a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> &'a str {
         self.id
     }
 
     /// Returns the name of the step.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok(turn.step().into());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"")?, b"pay");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn step(&self) -> &'a str {
         self.step
@@ -193,12 +260,32 @@ impl<'a> Turn<'a> {
 
     /// Returns the idempotency key, the same for every attempt, before and after a crash: `id/step`
     /// for an action, `id/step/undo` for its compensation.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok(turn.key().into());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"")?, b"a/pay");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &'a str {
         self.key
     }
 
     /// Returns the state: what the last action returned, or what the saga began with.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().into());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"cheap")?, b"cheap");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn state(&self) -> &'a [u8] {
         self.state
@@ -209,11 +296,26 @@ impl<'a> Turn<'a> {
 
 impl StepError {
     /// Makes an error after which the step is tried again.
+    ///
+    /// ```
+    /// # use ironsys::saga::StepError;
+    /// assert!(matches!(StepError::transient("busy"), StepError::Transient(_)));
+    /// ```
     pub fn transient(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         StepError::Transient(why.into())
     }
 
     /// Makes an error after which it is not.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Err(StepError::permanent("no credit"));
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(sagas.run(&ctx, "order", "a", b"").unwrap_err().is_undone());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn permanent(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         StepError::Permanent(why.into())
     }

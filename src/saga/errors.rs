@@ -93,18 +93,51 @@ pub enum SagaError {
 
 impl SagaError {
     /// Returns whether everything was undone: it is as if the saga had never begun.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Err(StepError::permanent("no credit"));
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(sagas.run(&ctx, "order", "a", b"").unwrap_err().is_undone());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_undone(&self) -> bool {
         matches!(self, SagaError::Undone { .. })
     }
 
     /// Returns whether the saga waits for somebody.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// let act = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no credit"));
+    /// let undo = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no answer"));
+    /// let saga = Saga::builder("order").step("pay", act, undo).build()?;
+    /// let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(sagas.run(&ctx, "order", "a", b"").unwrap_err().is_stuck());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         matches!(self, SagaError::Stuck { .. })
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// let soon = ctx.with_timeout(std::time::Duration::ZERO);
+    /// let error = sagas.run(&soon, "order", "a", b"").unwrap_err();
+    /// assert_eq!(error.stop(), Some(&ironsys::Stop::DeadlineExceeded));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

@@ -83,6 +83,16 @@ impl Sagas {
     ///
     /// # Errors
     /// See [`OpenError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"paid")?, b"paid!");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(
         path: impl Into<PathBuf>,
         definitions: impl IntoIterator<Item = Saga>,
@@ -120,6 +130,17 @@ impl Sagas {
     ///
     /// # Errors
     /// See [`SagaError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert_eq!(sagas.run(&ctx, "order", "a", b"paid")?, b"paid!");
+    /// assert!(matches!(sagas.run(&ctx, "order", "", b""), Err(SagaError::Id(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run(
         &self,
@@ -166,6 +187,16 @@ impl Sagas {
     ///
     /// # Errors
     /// The context stopped, or the journal failed. What one saga says is in the report.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(sagas.resume(&ctx)?.done.is_empty()); // nothing is open
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn resume(&self, ctx: &Context) -> Result<Resumed, SagaError> {
         let open = |snapshot: &Snapshot| matches!(snapshot.phase, Phase::Forward | Phase::Back);
@@ -196,6 +227,16 @@ impl Sagas {
     ///
     /// # Errors
     /// See [`SagaError`]. One that is stuck stays so.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(matches!(sagas.resume_one(&ctx, "a"), Err(SagaError::Unknown(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn resume_one(&self, ctx: &Context, id: &str) -> Result<Vec<u8>, SagaError> {
         let (_busy, run) = self.take(id)?;
@@ -209,6 +250,16 @@ impl Sagas {
     ///
     /// # Errors
     /// [`Undone`](SagaError::Undone) is what it comes to; or see [`SagaError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(matches!(sagas.abort(&ctx, "a", "too late"), Err(SagaError::Unknown(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn abort(&self, ctx: &Context, id: &str, reason: &str) -> Result<Vec<u8>, SagaError> {
         let (_busy, mut run) = self.take(id)?;
@@ -244,6 +295,18 @@ impl Sagas {
     /// # Errors
     /// [`Unknown`](SagaError::Unknown), [`Busy`](SagaError::Busy), [`Journal`](SagaError::Journal),
     /// [`Interrupted`](SagaError::Interrupted).
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let no = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no"));
+    /// # let undo = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no answer"));
+    /// # let sagas = Sagas::open(dir.path(), [Saga::builder("order").step("pay", no, undo).build()?])?;
+    /// sagas.run(&ctx, "order", "a", b"").unwrap_err(); // stuck
+    /// sagas.close(&ctx, "a")?; // somebody has called the bank
+    /// assert!(sagas.list().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn close(&self, ctx: &Context, id: &str) -> Result<(), SagaError> {
         let (_busy, mut snapshot) = self.hold(id)?;
@@ -253,6 +316,17 @@ impl Sagas {
     }
 
     /// Lists the sagas that are not over, by id.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let act = |_: &Context, turn: &Turn<'_>| Ok([turn.state(), b"!"].concat());
+    /// # let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// # let sagas = Sagas::open(dir.path(), [saga])?;
+    /// sagas.run(&ctx, "order", "a", b"paid")?;
+    /// assert!(sagas.list().is_empty()); // it is over
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn list(&self) -> Vec<OpenSaga> {
         self.journal.with(|table| {
@@ -262,6 +336,17 @@ impl Sagas {
     }
 
     /// Lists those that are stuck.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// # let no = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no"));
+    /// # let undo = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no answer"));
+    /// # let sagas = Sagas::open(dir.path(), [Saga::builder("order").step("pay", no, undo).build()?])?;
+    /// sagas.run(&ctx, "order", "a", b"").unwrap_err();
+    /// assert_eq!(sagas.stuck()[0].id, "a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stuck(&self) -> Vec<OpenSaga> {
         let mut all = self.list();

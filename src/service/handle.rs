@@ -73,12 +73,27 @@ pub struct Builder {
 impl Builder {
     /// Gives the service the context that asks it to end when it stops, with clock, values and registry
     /// for all parts. Without it: a root of its own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, cancel) = Context::root();
+    /// let service = Service::builder("shop").context(&ctx).build()?;
+    /// cancel.cancel_with("the machine goes down");
+    /// assert!(service.stopper().is_requested());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.ctx = Some(ctx.clone());
         self
     }
 
     /// Sets how long [`run`](Service::run) lets the drain take, all parts together; by default 30 s.
+    ///
+    /// ```
+    /// # use ironsys::service::*;
+    /// let never = Service::builder("shop").drain_within(std::time::Duration::ZERO);
+    /// assert!(never.build().is_err());
+    /// ```
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.within = limit;
         self
@@ -96,6 +111,13 @@ impl Builder {
     ///
     /// # Errors
     /// The time for the drain is zero.
+    ///
+    /// ```
+    /// # use ironsys::service::*;
+    /// let service = Service::builder("shop").build()?;
+    /// assert!(!service.health().ready().is_fine()); // not started yet
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn build(self) -> Result<Service, BuildError> {
         if self.within.is_zero() {
             return Err(BuildError::new("service", "drain_within", "is zero: take at least 1 ns"));
@@ -116,6 +138,14 @@ impl Builder {
 
 impl Service {
     /// Starts to build a service; the name is for reports and the log.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let service = Service::builder("shop").build()?;
+    /// assert_eq!(&*service.drain(&ctx).name, "shop");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         let log = |overdue: &Overdue| log::error!("{overdue}");
         let within = Duration::from_secs(30);
@@ -132,6 +162,18 @@ impl Service {
     ///
     /// # Panics
     /// When `make` does. The service is as it was.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// let handle = service.start("cache", |_| {
+    ///     let part = |_: &Context| Ended::clean().left("dirty pages", 2);
+    ///     Ok::<_, std::convert::Infallible>((part, "a handle"))
+    /// })?;
+    /// assert_eq!((handle, service.drain(&ctx).left()), ("a handle", 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn start<P, H, E>(
         &mut self,
@@ -158,6 +200,15 @@ impl Service {
     ///
     /// # Errors
     /// The operating system has no more threads.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.spawn("worker", |ctx| Err::<(), _>(ctx.wait_stopped()))?;
+    /// assert!(service.drain(&ctx).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn spawn<E: fmt::Display>(
         &mut self,
@@ -170,6 +221,15 @@ impl Service {
 
     /// Adds a question to [`Health::ready`]: an error says why no work should come here now. It is asked
     /// from any thread and must not block.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.ready_if("disk", || Err("full".to_string()));
+    /// assert!(service.health().ready().problems.iter().any(|p| &*p.probe == "disk"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ready_if(
         &self,
         name: &str,
@@ -180,6 +240,15 @@ impl Service {
 
     /// Adds a question to [`Health::live`], and to [`Health::ready`]: an error says why only a new
     /// process would help.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.live_if("memory", || Err("corrupt".to_string()));
+    /// assert_eq!(service.health().live().problems[0].why, "corrupt");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn live_if(
         &self,
         name: &str,
@@ -189,12 +258,29 @@ impl Service {
     }
 
     /// Returns a handle that asks the service to end.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.stopper().request("enough");
+    /// assert_eq!(service.run(&ctx).why, "enough");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
     /// Returns a handle that tells whether the service does its work.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// assert!(service.health().live().is_fine());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
@@ -205,6 +291,16 @@ impl Service {
     /// # Cancellation
     /// A stop of `ctx` asks the service to end, as a stop of its own context does. The drain has its own
     /// time then, see [`Builder::drain_within`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.spawn("worker", |ctx| Err::<(), _>(ctx.wait_stopped()))?;
+    /// service.stopper().request("enough");
+    /// assert!(service.run(&ctx).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run(mut self, ctx: &Context) -> Report {
         self.health.started();
@@ -222,6 +318,15 @@ impl Service {
     /// # Cancellation
     /// When `ctx` stops, what is still to be done is given up and reported; parts that do not heed their
     /// context hold the call up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.spawn("worker", |ctx| Err::<(), _>(ctx.wait_stopped()))?;
+    /// assert_eq!(&*service.drain(&ctx).parts[0].name, "worker");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> Report {
         let why = "it was to drain";

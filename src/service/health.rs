@@ -71,6 +71,15 @@ impl Health {
     /// every probe is content. The probes run on this thread; none may block.
     ///
     /// A probe that panics has failed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// let health = service.health();
+    /// assert_eq!(&*health.ready().problems[0].probe, "start"); // not started yet
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ready(&self) -> Status {
         let (started, probes) = self.state(false);
@@ -87,6 +96,15 @@ impl Health {
 
     /// Asks whether the process is worth keeping: every vital probe is content. It stays so while the
     /// service starts and drains.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// let health = service.health();
+    /// assert!(health.live().is_fine());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn live(&self) -> Status {
         ask(&self.state(true).1, Vec::new())
@@ -118,6 +136,15 @@ fn ask(probes: &[Probe], mut problems: Vec<Problem>) -> Status {
 
 impl Status {
     /// Returns whether nothing stands in the way.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.live_if("memory", || Err("corrupt".to_string()));
+    /// assert!(!service.health().live().is_fine());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_fine(&self) -> bool {
         self.problems.is_empty()

@@ -68,12 +68,22 @@ pub struct Left {
 
 impl Ended {
     /// Nothing is left, nothing went wrong.
+    ///
+    /// ```
+    /// # use ironsys::service::Ended;
+    /// assert!(Ended::clean().is_clean());
+    /// ```
     #[must_use]
     pub fn clean() -> Ended {
         Ended::default()
     }
 
     /// Adds `count` of `what` to what is left; 0 adds nothing.
+    ///
+    /// ```
+    /// # use ironsys::service::Ended;
+    /// assert_eq!(Ended::clean().left("jobs", 3).left("files", 0).left.len(), 1);
+    /// ```
     #[must_use]
     pub fn left(mut self, what: impl Into<Cow<'static, str>>, count: u64) -> Ended {
         if count > 0 {
@@ -83,6 +93,11 @@ impl Ended {
     }
 
     /// Adds an error; an earlier one stays in front of it.
+    ///
+    /// ```
+    /// # use ironsys::service::Ended;
+    /// assert_eq!(Ended::clean().error("no disk").error.as_deref(), Some("no disk"));
+    /// ```
     #[must_use]
     pub fn error(mut self, error: impl fmt::Display) -> Ended {
         self.error = Some(match self.error {
@@ -93,6 +108,11 @@ impl Ended {
     }
 
     /// Returns whether nothing is left and nothing went wrong.
+    ///
+    /// ```
+    /// # use ironsys::service::Ended;
+    /// assert!(!Ended::clean().left("jobs", 3).is_clean());
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.left.is_empty() && self.error.is_none()

@@ -39,6 +39,15 @@ pub struct PartReport {
 
 impl PartReport {
     /// Returns whether nothing is left of the part, and nothing went wrong.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// service.spawn("worker", |ctx| Err::<(), _>(ctx.wait_stopped()))?;
+    /// assert!(service.drain(&ctx).parts[0].is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.ended.is_clean() && self.panicked.is_none()
@@ -47,12 +56,28 @@ impl PartReport {
 
 impl Report {
     /// Returns whether nothing is left of any part, and nothing went wrong.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// assert!(service.drain(&ctx).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.parts.iter().all(PartReport::is_clean)
     }
 
     /// Returns how many things are left, whatever they are.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// assert_eq!(service.drain(&ctx).left(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn left(&self) -> u64 {
         self.parts.iter().flat_map(|part| &part.ended.left).map(|left| left.count).sum()
@@ -60,6 +85,14 @@ impl Report {
 
     /// Returns the exit code that says whether anything is left: success if it [is
     /// clean](Self::is_clean), failure otherwise.
+    ///
+    /// ```
+    /// # use ironsys::{Context, service::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut service = Service::builder("shop").build()?;
+    /// assert_eq!(service.drain(&ctx).exit_code(), std::process::ExitCode::SUCCESS);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

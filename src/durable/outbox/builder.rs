@@ -41,18 +41,48 @@ impl Builder {
     }
 
     /// Sets the name under which waits show. The default is the path.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).name("orders").open()?;
+    /// assert!(format!("{outbox:?}").contains("orders")); // and not the path
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Sets when an event is acknowledged. The default is [`Durability::Always`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).durability(Durability::Os).open()?;
+    /// outbox.append(&ctx, b"a click, not an order")?;
+    /// assert_eq!((outbox.stats().groups, outbox.stats().syncs), (1, 0)); // nothing waited for the disk
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.limits.durability = durability;
         self
     }
 
     /// Sets what a submit does when the disk space is used up. The default is to wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let small = Outbox::builder(dir.path()).segment_bytes(4096).group_bytes(4000).max_bytes(1 << 14);
+    /// let outbox = small.when_full(WhenFull::Refuse).open()?;
+    /// let taken = (0..100).take_while(|_| outbox.append(&ctx, &[7; 1000]).is_ok()).count();
+    /// assert!((10..20).contains(&taken)); // it said no, where it would have waited for a reader
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.limits.when_full = when_full;
         self
@@ -60,6 +90,17 @@ impl Builder {
 
     /// Sets how many bytes of events, with 20 to 24 bytes for each, may be on disk. The default is
     /// 8 GiB; `u64::MAX` is no limit. The files may take one segment more than that.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let builder = Outbox::builder(dir.path()).segment_bytes(4096).group_bytes(4000);
+    /// let outbox = builder.max_bytes(20_000).when_full(WhenFull::Refuse).open()?;
+    /// while outbox.append(&ctx, &[7; 1000]).is_ok() {}
+    /// assert!(outbox.len() * 1020 <= 20_000 && outbox.len() > 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.limits.max_bytes = bytes;
         self
@@ -67,6 +108,18 @@ impl Builder {
 
     /// Sets the size from which a segment is ended and another begun. The default is 64 MiB. Space is
     /// given back by whole segments.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).segment_bytes(4096).open()?;
+    /// for _ in 0..10 {
+    ///     outbox.append(&ctx, &[7; 1000])?;
+    /// }
+    /// assert!(outbox.stats().segments > 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.limits.segment_bytes = bytes;
         self
@@ -74,12 +127,40 @@ impl Builder {
 
     /// Sets how many bytes may wait in memory to be written; an event must fit in. The default is
     /// 4 MiB.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).group_bytes(100).open()?;
+    /// assert!(outbox.append(&ctx, &[7; 60]).is_ok());
+    /// let refused = outbox.submit(&ctx, &[7; 200]);
+    /// assert!(matches!(refused, Err(SubmitError::TooLarge { len: 200, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_bytes(mut self, bytes: usize) -> Self {
         self.limits.group_bytes = bytes;
         self
     }
 
     /// Sets what is done about acknowledged events that do not verify. The default is not to open.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let write = || Outbox::over(Arc::new(memory.clone()));
+    /// # let outbox = write().open()?;
+    /// # outbox.append(&ctx, b"a")?;
+    /// # outbox.append(&ctx, b"b")?;
+    /// # outbox.append(&ctx, b"c")?;
+    /// # drop(outbox);
+    /// memory.flip("00000000000000000001.seg", 52, 1)?; // in the first event
+    /// assert!(write().open().is_err());
+    /// assert!(write().on_damage(OnDamage::Open).open().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_damage(mut self, what: OnDamage) -> Self {
         self.on_damage = what;
         self
@@ -99,6 +180,16 @@ impl Builder {
     /// above 256 MiB; `max_bytes` is below two segments and two groups; or the thread does not start.
     /// [`Storage`](OpenError::Storage): the directory cannot be read or written, is in use, or holds
     /// acknowledged events that do not verify.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).open()?;
+    /// let again = Outbox::builder(dir.path()).open().unwrap_err();
+    /// assert!(again.storage().unwrap().is_in_use()); // a directory belongs to one
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(self) -> Result<Outbox, OpenError> {
         Ok(self.open_with_report()?.0)
     }
@@ -107,6 +198,18 @@ impl Builder {
     ///
     /// # Errors
     /// As for [`open`](Self::open).
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// drop(outbox);
+    /// let (outbox, report) = Outbox::builder(dir.path()).open_with_report()?;
+    /// assert_eq!((report.pending, report.torn_tail), (2, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_with_report(self) -> Result<(Outbox, OpenReport), OpenError> {
         self.check()?;
         let storage: Arc<dyn Storage> = match self.place {

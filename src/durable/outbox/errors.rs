@@ -20,6 +20,18 @@ pub enum OpenError {
 
 impl OpenError {
     /// Returns what is wrong with the directory, if that is it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// match Outbox::open(dir.path()) {
+    ///     Err(e) if e.storage().is_some_and(|e| e.is_in_use()) => {} // another process has it
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn storage(&self) -> Option<&StorageError> {
         match self {
@@ -58,18 +70,56 @@ pub enum SubmitError {
 
 impl SubmitError {
     /// Returns whether the space is used up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path())
+    ///     .segment_bytes(4096)
+    ///     .group_bytes(4000)
+    ///     .max_bytes(1 << 14)
+    ///     .when_full(WhenFull::Refuse)
+    ///     .open()?;
+    /// let refused = (0..100).find_map(|_| outbox.submit(&ctx, &[7; 1000]).err());
+    /// assert!(refused.unwrap().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, SubmitError::Full)
     }
 
     /// Returns whether the outbox is closed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.close(&ctx)?;
+    /// assert!(outbox.submit(&ctx, b"late").unwrap_err().is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, SubmitError::Closed)
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use ironsys::Stop;
+    /// # use std::time::Duration;
+    /// let late = ctx.with_timeout(Duration::ZERO);
+    /// let refused = outbox.submit(&late, b"a").unwrap_err();
+    /// assert_eq!(refused.stop(), Some(&Stop::DeadlineExceeded));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -116,12 +166,40 @@ pub enum WaitError {
 
 impl WaitError {
     /// Returns whether waiting again may succeed: the event is still on its way.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// let ticket = outbox.submit(&ctx, b"a")?;
+    /// let full = Fault { at: FaultAt::Write, skip: 0, times: 1, error: ErrorKind::StorageFull };
+    /// memory.fail(full);
+    /// assert!(ticket.wait(&ctx).is_err_and(|e| e.is_open()));
+    /// ticket.wait(&ctx)?; // there is room again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self, WaitError::Failed(_))
     }
 
     /// Returns what is wrong with the storage, if that is it.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// let ticket = outbox.submit(&ctx, b"a")?;
+    /// memory.fail(Fault { at: FaultAt::Write, skip: 0, times: 1, error: ErrorKind::StorageFull });
+    /// assert!(ticket.wait(&ctx).unwrap_err().storage().unwrap().is_disk_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn storage(&self) -> Option<&StorageError> {
         match self {
@@ -131,6 +209,19 @@ impl WaitError {
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use ironsys::Stop;
+    /// # use std::time::Duration;
+    /// let ticket = outbox.submit(&ctx, b"a")?;
+    /// let late = ticket.wait(&ctx.with_timeout(Duration::ZERO)).unwrap_err();
+    /// assert!(late.is_open() && late.stop() == Some(&Stop::DeadlineExceeded));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -178,6 +269,20 @@ pub enum AppendError {
 
 impl AppendError {
     /// Returns the ticket of an event that was accepted.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// memory.fail(Fault { at: FaultAt::Write, skip: 0, times: 1, error: ErrorKind::StorageFull });
+    /// let unsure = outbox.append(&ctx, b"a").unwrap_err();
+    /// unsure.ticket().unwrap().wait(&ctx)?; // rather than to have it twice
+    /// assert_eq!(outbox.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ticket(&self) -> Option<&Ticket> {
         match self {
@@ -189,6 +294,19 @@ impl AppendError {
     }
 
     /// Returns what is wrong with the storage, if that is it.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// memory.fail(Fault { at: FaultAt::Sync, skip: 0, times: 1, error: ErrorKind::Other });
+    /// let failed = outbox.append(&ctx, b"a").unwrap_err();
+    /// assert!(!failed.storage().unwrap().is_disk_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn storage(&self) -> Option<&StorageError> {
         match self {
@@ -200,6 +318,19 @@ impl AppendError {
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use ironsys::Stop;
+    /// # use std::time::Duration;
+    /// let late = ctx.with_timeout(Duration::ZERO);
+    /// let refused = outbox.append(&late, b"a").unwrap_err();
+    /// assert_eq!(refused.stop(), Some(&Stop::DeadlineExceeded));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -227,12 +358,37 @@ pub enum ReadError {
 
 impl ReadError {
     /// Returns whether the outbox is closed and read to its end.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.close(&ctx)?;
+    /// assert!(outbox.reader("mail")?.next(&ctx).unwrap_err().is_closed()); // there is no more to come
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, ReadError::Closed)
     }
 
     /// Returns what is wrong with the storage, if that is it.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// outbox.append(&ctx, b"a")?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// memory.fail(Fault { at: FaultAt::Read, skip: 0, times: 1, error: ErrorKind::Other });
+    /// assert!(reader.next(&ctx).unwrap_err().storage().is_some());
+    /// assert_eq!(reader.next(&ctx)?.body, b"a"); // the place is the same
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn storage(&self) -> Option<&StorageError> {
         match self {
@@ -242,6 +398,19 @@ impl ReadError {
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use ironsys::Stop;
+    /// # use std::time::Duration;
+    /// let soon = ctx.with_timeout(Duration::from_millis(1));
+    /// let nothing = outbox.reader("mail")?.next(&soon).unwrap_err();
+    /// assert_eq!(nothing.stop(), Some(&Stop::DeadlineExceeded));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

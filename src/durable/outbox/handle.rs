@@ -47,6 +47,16 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`Builder::open`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// Outbox::open(dir.path())?.append(&ctx, b"paid")?;
+    /// let outbox = Outbox::open(dir.path())?; // after a restart
+    /// assert_eq!(outbox.reader("mail")?.next(&ctx)?.body, b"paid");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Outbox, OpenError> {
         Outbox::builder(path).open()
     }
@@ -70,6 +80,16 @@ impl Outbox {
     }
 
     /// Starts to open an outbox over a storage of one's own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let memory = Memory::new();
+    /// Outbox::over(Arc::new(memory.clone())).open()?.append(&ctx, b"paid")?;
+    /// let after = Outbox::over(Arc::new(memory.after_power_cut(3))).open()?;
+    /// assert_eq!(after.reader("mail")?.next(&ctx)?.body, b"paid");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn over(storage: Arc<dyn Storage>) -> Builder {
         Builder::over(storage)
     }
@@ -102,6 +122,17 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`AppendError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let first = outbox.append(&ctx, b"order 7")?; // on disk now
+    /// let second = outbox.append(&ctx, b"order 8")?;
+    /// assert!(first < second);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn append(&self, ctx: &Context, event: &[u8]) -> Result<u64, AppendError> {
         let log = &self.owner.log;
@@ -124,6 +155,16 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`AppendError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let ids = outbox.append_many(&ctx, ["order 7", "its invoice"])?;
+    /// assert_eq!((ids.count(), outbox.stats().syncs), (2, 1)); // one sync for both
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn append_many<I>(&self, ctx: &Context, events: I) -> Result<Range<u64>, AppendError>
     where
@@ -193,6 +234,19 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`SubmitError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::open(dir.path())?;
+    /// match outbox.try_submit(b"a click")? {
+    ///     Some(ticket) => ticket.wait(&ctx)?,
+    ///     None => println!("too much to do: dropped"),
+    /// }
+    /// assert_eq!(outbox.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_submit(&self, event: &[u8]) -> Result<Option<Ticket>, SubmitError> {
         let log = &self.owner.log;
         let id = log.try_submit(event).map_err(SubmitError::refused)?;
@@ -206,6 +260,18 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`WaitError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::builder(dir.path()).durability(Durability::Os).open()?;
+    /// outbox.append(&ctx, b"a click")?;
+    /// assert_eq!(outbox.stats().unsynced, 1);
+    /// outbox.flush(&ctx)?;
+    /// assert_eq!(outbox.stats().unsynced, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn flush(&self, ctx: &Context) -> Result<(), WaitError> {
         Ok(self.owner.log.flush(ctx)?)
@@ -219,6 +285,20 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`WaitError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"last")?;
+    /// outbox.close(&ctx)?;
+    /// assert!(outbox.submit(&ctx, b"late").is_err_and(|e| e.is_closed()));
+    /// let mut reader = outbox.reader("mail")?;
+    /// assert_eq!(reader.next(&ctx)?.body, b"last");
+    /// assert!(reader.next(&ctx).is_err_and(|e| e.is_closed())); // read to the end
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn close(&self, ctx: &Context) -> Result<(), WaitError> {
         self.owner.log.close();
@@ -231,6 +311,19 @@ impl Outbox {
     ///
     /// # Errors
     /// The name is none, or somebody reads under it; or its file fails.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"paid")?;
+    /// for name in ["mail", "books"] {
+    ///     assert_eq!(outbox.reader(name)?.next(&ctx)?.body, b"paid"); // each has it
+    /// }
+    /// assert!(matches!(outbox.reader("no/name"), Err(ReaderError::Name(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reader(&self, name: &str) -> Result<Reader, ReaderError> {
         if !is_name(name) {
             return Err(ReaderError::Name(name.into()));
@@ -248,6 +341,19 @@ impl Outbox {
     ///
     /// # Errors
     /// Somebody reads under the name, or its file fails.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"paid")?;
+    /// drop(outbox.reader("old-mail")?);
+    /// assert_eq!(outbox.stats().readers.len(), 1); // events are kept for it
+    /// outbox.forget_reader("old-mail")?;
+    /// assert!(outbox.stats().readers.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forget_reader(&self, name: &str) -> Result<(), ReaderError> {
         if !is_name(name) {
             return Err(ReaderError::Name(name.into()));
@@ -259,6 +365,20 @@ impl Outbox {
     }
 
     /// Returns how many events there are that some reader has not acked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// let a = reader.next(&ctx)?;
+    /// assert_eq!(outbox.len(), 2); // read, not acked
+    /// reader.ack(a.id)?;
+    /// assert_eq!(outbox.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.stats().len
@@ -270,12 +390,39 @@ impl Outbox {
     }
 
     /// Returns whether every reader has acked everything.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let id = outbox.append(&ctx, b"a")?;
+    /// assert!(!outbox.is_empty());
+    /// let mut reader = outbox.reader("mail")?;
+    /// reader.next(&ctx)?;
+    /// reader.ack(id)?;
+    /// assert!(outbox.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns the counts, and how far each reader is.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// let _reader = outbox.reader("mail")?;
+    /// let stats = outbox.stats();
+    /// assert_eq!((stats.ledger.accepted, stats.submitted_bytes, stats.syncs), (2, 2, 1));
+    /// assert_eq!((&*stats.readers[0].name, stats.readers[0].lag), ("mail", 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.owner.log.stats()

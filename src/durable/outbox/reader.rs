@@ -92,6 +92,25 @@ impl Reader {
     ///
     /// # Errors
     /// See [`ReadError`]. After an error of the storage the place is the same.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// outbox.close(&ctx)?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// let mut bodies = Vec::new();
+    /// let end = loop {
+    ///     match reader.next(&ctx) {
+    ///         Ok(event) => bodies.push(event.body),
+    ///         Err(e) => break e,
+    ///     }
+    /// };
+    /// assert!(end.is_closed() && bodies == [b"a", b"b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn next(&mut self, ctx: &Context) -> Result<Event, ReadError> {
         self.feed.next(ctx)
@@ -101,6 +120,18 @@ impl Reader {
     ///
     /// # Errors
     /// Those of the storage. After one the place is the same.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// assert_eq!(reader.try_next()?, None);
+    /// outbox.append(&ctx, b"a")?;
+    /// assert_eq!(reader.try_next()?.unwrap().body, b"a");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_next(&mut self) -> Result<Option<Event>, StorageError> {
         self.feed.try_next()
     }
@@ -110,6 +141,20 @@ impl Reader {
     ///
     /// # Errors
     /// The position could not be written. It counts until the outbox is opened again.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b", "c"])?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// reader.next(&ctx)?;
+    /// let b = reader.next(&ctx)?;
+    /// reader.ack(b.id)?; // and `a`
+    /// assert_eq!(outbox.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ack(&mut self, id: u64) -> Result<(), StorageError> {
         self.acks.ack(id.min(self.position().saturating_sub(1)))
     }
@@ -122,6 +167,19 @@ impl Reader {
     }
 
     /// Goes back to the first event that is not acked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"a")?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// let sent = reader.next(&ctx)?; // the mail server was down: once more
+    /// reader.rewind();
+    /// assert_eq!(reader.next(&ctx)?, sent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rewind(&mut self) {
         self.feed.segments.go_to(self.acks.cursor.position);
     }
@@ -132,24 +190,75 @@ impl Reader {
     ///
     /// # Errors
     /// Those of the storage.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// let a = outbox.append(&ctx, b"a")?;
+    /// outbox.append(&ctx, b"b")?;
+    /// memory.flip("00000000000000000001.seg", 52, 1)?; // a bit of `a`
+    /// let mut reader = outbox.reader("mail")?;
+    /// assert!(reader.next(&ctx).is_err_and(|e| e.storage().is_some_and(|e| e.is_damaged())));
+    /// assert_eq!(reader.skip_damage()?, a..a + 1);
+    /// assert_eq!(reader.next(&ctx)?.body, b"b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn skip_damage(&mut self) -> Result<Range<u64>, StorageError> {
         self.feed.mark = self.feed.name.outbox.owner.log.readable_now();
         self.feed.segments.skip_damage(self.feed.mark)
     }
 
     /// Returns the name.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// assert_eq!(outbox.reader("mail")?.name(), "mail");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.feed.name.name
     }
 
     /// Returns the number of the next event to be read.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// let a = reader.next(&ctx)?;
+    /// assert_eq!(reader.position(), a.id + 1); // read, not acked
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn position(&self) -> u64 {
         self.feed.segments.next()
     }
 
     /// Returns the number of the first event that is not acked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// let mut reader = outbox.reader("mail")?;
+    /// let a = reader.next(&ctx)?;
+    /// assert_eq!(reader.acked(), a.id);
+    /// reader.ack(a.id)?;
+    /// assert_eq!(reader.acked(), a.id + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn acked(&self) -> u64 {
         self.acks.cursor.position

@@ -22,12 +22,35 @@ impl Ticket {
     }
 
     /// Returns the number of the event: larger than those submitted before.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let first = outbox.submit(&ctx, b"order 7")?;
+    /// let second = outbox.submit(&ctx, b"order 8")?;
+    /// assert!(first.id() < second.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// Returns whether the event is safe already.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let ticket = outbox.submit(&ctx, b"order 7")?;
+    /// assert!(!ticket.is_safe()); // in memory only
+    /// ticket.wait(&ctx)?;
+    /// assert!(ticket.is_safe());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.log.is_safe(self.id)
@@ -42,6 +65,18 @@ impl Ticket {
     ///
     /// # Errors
     /// See [`WaitError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let first = outbox.submit(&ctx, b"order 7")?;
+    /// let last = outbox.submit(&ctx, b"order 8")?;
+    /// last.wait(&ctx)?;
+    /// assert!(first.is_safe() && outbox.stats().syncs == 1); // one sync for both
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn wait(&self, ctx: &Context) -> Result<(), WaitError> {
         Ok(self.log.wait(ctx, self.id, false)?)

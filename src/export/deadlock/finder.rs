@@ -37,6 +37,12 @@ type Mark = Vec<(u64, Option<Instant>)>;
 impl DeadlockFinder {
     /// Watches over what is listed in `registry`. What waits for threads that are listed elsewhere is
     /// never accused.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// assert!(DeadlockFinder::new(Registry::new()).look().is_empty());
+    /// ```
     #[must_use]
     pub fn new(registry: Registry) -> Self {
         DeadlockFinder { registry, last: HashSet::new(), told: HashSet::new() }
@@ -48,6 +54,14 @@ impl DeadlockFinder {
     /// # Cost
     /// As [`Registry::tasks`], and each semaphore that somebody waits for is asked how many permits
     /// are out.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Registry;
+    /// let mut finder = DeadlockFinder::new(Registry::new());
+    /// finder.look(); // the first has nothing to compare with
+    /// assert!(finder.look().is_empty());
+    /// ```
     #[must_use]
     pub fn look(&mut self) -> Vec<Deadlock> {
         let threads = self.registry.threads();

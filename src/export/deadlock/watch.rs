@@ -42,6 +42,12 @@ impl DeadlockWatch {
     ///
     /// # Errors
     /// `every` is 0, or the system has no thread left.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// assert!(DeadlockWatch::start(&ctx, std::time::Duration::ZERO, |_| {}).is_err());
+    /// ```
     #[track_caller]
     pub fn start(
         ctx: &Context,

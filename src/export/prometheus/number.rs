@@ -17,6 +17,11 @@ pub enum Number {
 
 impl Number {
     /// Returns the value as Prometheus reads it.
+    ///
+    /// ```
+    /// # use ironsys::export::prometheus::Number;
+    /// assert_eq!(Number::from(true).as_f64(), 1.0);
+    /// ```
     #[must_use]
     pub fn as_f64(self) -> f64 {
         match self {

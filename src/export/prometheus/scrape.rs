@@ -79,6 +79,12 @@ pub trait Measured {
 
 impl Scrape {
     /// Makes an empty scrape.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// assert_eq!(Scrape::new().render()?, "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Scrape::default()
@@ -100,6 +106,14 @@ impl Scrape {
 
     /// Adds a count of something that happened, which only grows. The name gets `_total` if it does
     /// not end so.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.counter("hits", "Look-ups.", &[("cache", "a")], 3);
+    /// assert!(scrape.render()?.ends_with("hits_total{cache=\"a\"} 3\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counter(
         &mut self,
         name: &str,
@@ -117,6 +131,15 @@ impl Scrape {
     }
 
     /// Adds time that was spent, which only grows. The name gets `_seconds_total`.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use std::time::Duration;
+    /// let mut scrape = Scrape::new();
+    /// scrape.counter_seconds("work", "Time at work.", &[], Duration::from_millis(1500));
+    /// assert!(scrape.render()?.ends_with("work_seconds_total 1.5\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counter_seconds(
         &mut self,
         name: &str,
@@ -128,6 +151,14 @@ impl Scrape {
     }
 
     /// Adds a count of bytes, which only grows. The name gets `_bytes_total`.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.counter_bytes("sent", "What was sent.", &[], 4096);
+    /// assert!(scrape.render()?.ends_with("sent_bytes_total 4096\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn counter_bytes(
         &mut self,
         name: &str,
@@ -139,6 +170,14 @@ impl Scrape {
     }
 
     /// Adds a value as it is now: a depth, a state. A `bool` is 0 or 1.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.gauge("up", "Whether it runs.", &[], true);
+    /// assert!(scrape.render()?.ends_with("up 1\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gauge(
         &mut self,
         name: &str,
@@ -151,6 +190,14 @@ impl Scrape {
     }
 
     /// Adds a duration as it is now. The name gets `_seconds`.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.seconds("age", "Of the oldest.", &[], std::time::Duration::from_millis(500));
+    /// assert!(scrape.render()?.ends_with("age_seconds 0.5\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn seconds(
         &mut self,
         name: &str,
@@ -162,12 +209,30 @@ impl Scrape {
     }
 
     /// Adds a size as it is now. The name gets `_bytes`.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.bytes("size", "What it takes up.", &[], 4096);
+    /// assert!(scrape.render()?.ends_with("size_bytes 4096\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bytes(&mut self, name: &str, help: &str, labels: Labels<'_>, value: u64) -> &mut Self {
         self.gauge(&with_suffix(name, "_bytes"), help, labels, value)
     }
 
     /// Adds durations: buckets for the powers of two of nanoseconds from a microsecond to 69 seconds,
     /// the sum and the count. The name gets `_seconds`.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # use ironsys::observe::Histogram;
+    /// let (mut scrape, latency) = (Scrape::new(), Histogram::new());
+    /// latency.record(std::time::Duration::from_millis(5));
+    /// scrape.histogram("latency", "Of a call.", &[], &latency.snapshot());
+    /// assert!(scrape.render()?.contains("latency_seconds_count 1\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn histogram(
         &mut self,
         name: &str,
@@ -189,18 +254,39 @@ impl Scrape {
     ///
     /// # Errors
     /// The first value that broke a rule.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.gauge("not a name", "A mistake.", &[], 1);
+    /// assert!(scrape.render().is_err());
+    /// ```
     pub fn render(&self) -> Result<String, ScrapeError> {
         self.errors.first().map_or_else(|| Ok(self.text()), |error| Err(error.clone()))
     }
 
     /// Returns the text of everything that broke no rule: for a server that rather shows the rest, and
     /// logs [`errors`](Self::errors).
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.gauge("not a name", "A mistake.", &[], 1).gauge("up", "Whether it runs.", &[], 1);
+    /// assert!(scrape.text().ends_with("up 1\n"));
+    /// ```
     #[must_use]
     pub fn text(&self) -> String {
         render::text(&self.families)
     }
 
     /// Returns what was left out, and why.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// let mut scrape = Scrape::new();
+    /// scrape.gauge("not a name", "A mistake.", &[], 1);
+    /// assert_eq!(scrape.errors().len(), 1);
+    /// ```
     #[must_use]
     pub fn errors(&self) -> &[ScrapeError] {
         &self.errors

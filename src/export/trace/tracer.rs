@@ -78,6 +78,13 @@ pub struct TraceWatch {
 impl Tracer {
     /// Makes a tracer that keeps the last `capacity` bars; some 150 bytes each. 0 keeps none, and
     /// counts.
+    ///
+    /// ```
+    /// # use ironsys::export::trace::Tracer;
+    /// let mut file = Vec::new();
+    /// assert_eq!(Tracer::new(100).write(&mut file)?.bars, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let state = Mutex::new(State::default());
@@ -90,6 +97,12 @@ impl Tracer {
     ///
     /// # Errors
     /// `every` is 0, or the system has no thread left.
+    ///
+    /// ```
+    /// # use ironsys::export::trace::Tracer;
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// assert!(Tracer::new(100).watch(&ctx, std::time::Duration::ZERO).is_err());
+    /// ```
     #[track_caller]
     pub fn watch(&self, ctx: &Context, every: Duration) -> Result<TraceWatch, BuildError> {
         let registry = ctx.registry().cloned().unwrap_or_default();
@@ -103,6 +116,15 @@ impl Tracer {
     ///
     /// # Cost
     /// As [`Registry::tasks`].
+    ///
+    /// ```
+    /// # use ironsys::export::trace::Tracer;
+    /// # use ironsys::observe::Registry;
+    /// let tracer = Tracer::new(100);
+    /// tracer.look(&Registry::new()); // nothing runs
+    /// assert_eq!(tracer.write(&mut Vec::new())?.bars, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn look(&self, registry: &Registry) {
         // Whatever is met ran before, or has begun since; whatever is missed has ended after that.
         let before = sync::time::now();
@@ -130,6 +152,14 @@ impl Tracer {
     ///
     /// # Errors
     /// Of the writer, also of its `flush`; the file is then not whole.
+    ///
+    /// ```
+    /// # use ironsys::export::trace::Tracer;
+    /// let mut file = Vec::new();
+    /// Tracer::new(100).write(&mut file)?;
+    /// assert!(!file.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write(&self, to: &mut impl io::Write) -> io::Result<Written> {
         let (bars, dropped, threads) = {
             let state = self.0.state.lock();
