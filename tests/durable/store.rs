@@ -85,6 +85,22 @@ fn dropping_it_writes_what_is_left() {
 }
 
 #[test]
+fn closing_it_writes_what_is_left_whatever_the_context() {
+    let (ctx, cancel) = root();
+    let dir = folder();
+    let path = dir.path().join("states");
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    for id in 0..1_000 {
+        store.save_then(&ctx, &id, &Snapshot::new(1, "state"), drop).expect("there is room");
+    }
+    cancel.cancel();
+    assert_eq!(store.close(&ctx), Ok(()));
+    let (ctx, _cancel) = root();
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    assert_eq!(store.len(&ctx), Ok(1_000));
+}
+
+#[test]
 fn many_threads_save_at_once() {
     let (ctx, _cancel) = root();
     let dir = folder();
