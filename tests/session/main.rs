@@ -6,6 +6,7 @@
 mod basics;
 mod inside;
 mod keeping;
+mod lasting;
 mod mute;
 mod overseers;
 mod promises;
