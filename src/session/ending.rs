@@ -78,7 +78,7 @@ impl<S: Session> Core<S> {
     /// Writes the state to the store; whether it is safe there. What cannot be written is handed back
     /// if it is the `last` chance.
     fn keep(self: &Arc<Self>, cell: &Cell<S>, live: &Live<S>, last: bool) -> bool {
-        let Some(store) = &self.config.store else { return false };
+        let Some(store) = self.store() else { return false };
         let failed = |problem: String| {
             let id = panics::name(&cell.id);
             StoreError::Failed { id, problem }

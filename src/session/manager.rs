@@ -142,6 +142,7 @@ impl<S: Session> Manager<S> {
             let mut left = AllLeft { alive: &core.alive, but: 0, place: Place::default() };
             core.after.block_to_the_end(core.site(), &mut left);
             let _ = core.threads.close(&core.after);
+            core.drop_store();
         }
         core.idlers.clear();
         (in_time, late)

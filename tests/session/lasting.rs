@@ -141,3 +141,46 @@ fn a_close_waits_for_a_slow_save_and_says_whose_it_was() {
         assert_eq!((store.kept.len(), store.saves.lock().unwrap().len()), (3, 3));
     }
 }
+
+/// Tells when it is dropped.
+struct Held(MemoryStore<u8>, mpsc::Sender<()>);
+
+impl Store<u8> for Held {
+    fn load(&self, ctx: &Context, id: &u8) -> Result<Option<Snapshot>, StoreError> {
+        self.0.load(ctx, id)
+    }
+
+    fn save(&self, ctx: &Context, id: &u8, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.0.save(ctx, id, snapshot)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn a_manager_that_has_ended_has_let_go_of_its_store_whatever_handles_there_are() {
+    for own in [false, true] {
+        for closes in [false, true] {
+            let (ctx, _cancel) = root();
+            let (told, dropped) = mpsc::channel();
+            let builder = Manager::<Falls>::builder("held").store(Held(MemoryStore::new(), told));
+            let builder = if own { builder.thread_per_session() } else { builder.sharded(1) };
+            let manager = builder.on_failure(|_, _, _| ()).build().unwrap();
+            let (handle, address) = (manager.sessions(), manager.get_or_start(&ctx, &1).unwrap());
+            assert_eq!(address.ask(&ctx, Some).unwrap(), 1);
+            assert!(dropped.try_recv().is_err());
+            if closes {
+                drop(manager.close(&ctx))
+            } else {
+                drop(manager)
+            }
+            assert_eq!(dropped.try_recv(), Ok(()));
+            assert!(handle.try_tell(&1, None).unwrap_err().is_closed());
+            assert!(address.try_tell(None).is_err());
+        }
+    }
+}
