@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::panics;
 use crate::session::{Snapshot, Store, StoreError};
 use crate::sync::Arc;
-use crate::threads::Owned;
+use crate::threads::{Owned, is_current};
 use std::fmt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -167,7 +167,8 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
     /// context is cancelled.
     ///
     /// # Errors
-    /// The last write to the file failed, or the thread had died before.
+    /// The last write to the file failed, or the thread had died before; or it was called by what
+    /// [`save_then`](Self::save_then) was given, on the store's own thread, which goes on to write what is left.
     ///
     /// ```
     /// # use ironsys::{Context, durable::DiskStore, session::{Snapshot, Store}};
@@ -182,7 +183,9 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
     #[track_caller]
     pub fn close(mut self, ctx: &Context) -> Result<(), DiskStoreError> {
         self.requests.close();
-        if let Err(stop) = self.thread.wait(ctx) {
+        if !is_current(self.thread.number())
+            && let Err(stop) = self.thread.wait(ctx)
+        {
             self.thread.cancel(format!("the store is to close: {stop}"));
         }
         let problem = match self.thread.join() {
