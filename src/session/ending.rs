@@ -143,6 +143,7 @@ impl<S: Session> Core<S> {
             return self.again(cell, again);
         }
         self.bury(cell, &reason);
+        panics::discard(reason); // With an error of the user's, perhaps.
     }
 
     /// The session is gone; what it did not handle is handed back, and everybody is told: those who

@@ -6,7 +6,7 @@ use super::core::{AllLeft, Core};
 use super::handle::Sessions;
 use super::model::{Reason, Session};
 use super::worker;
-use crate::context::{Canceller, Context};
+use crate::context::{Canceller, Context, Stop};
 use crate::observe::Ledger;
 use crate::panics;
 use crate::sync::Arc;
@@ -122,7 +122,7 @@ impl<S: Session> Manager<S> {
                 core.order(cell, Order::Drain, Reason::Shutdown);
             }
             // From the end: when that is over, most of the others are, and it has slept once.
-            in_time = cells.iter().rev().all(|cell| core.wait_over(ctx, cell).is_ok());
+            in_time = cells.iter().rev().all(|cell| ended(core.wait_over(ctx, cell)));
         }
         let late = if in_time { Vec::new() } else { late(&cells) };
         let stop = core.dropped();
@@ -134,7 +134,7 @@ impl<S: Session> Manager<S> {
         // On a thread of its own it cannot wait for the session that has called it.
         if !inside {
             for cell in &cells {
-                let _ = core.wait_over(&core.after, cell);
+                ended(core.wait_over(&core.after, cell));
             }
         }
         core.release_shards();
@@ -147,6 +147,13 @@ impl<S: Session> Manager<S> {
         core.idlers.clear();
         (in_time, late)
     }
+}
+
+/// Whether it has; why is the user's, and nobody here could take the panic of its drop.
+pub(super) fn ended<R>(over: Result<R, Stop>) -> bool {
+    let ended = over.is_ok();
+    panics::discard(over);
+    ended
 }
 
 /// Who has not ended yet, by name.

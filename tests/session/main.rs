@@ -4,6 +4,7 @@
 //! clock. What holds for both executors is tested on both (`both`).
 
 mod basics;
+mod heavy;
 mod inside;
 mod keeping;
 mod lasting;
