@@ -9,6 +9,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum SubmitError<F> {
     /// The pool takes no more jobs: it was shut down, or its context has stopped.
+    /// [`Submitter::over`](super::Submitter::over) says which.
     #[error("the pool is closed")]
     Closed(F),
     /// The queue is full, and it is one of its own jobs that submits to it: it would wait for itself.

@@ -91,6 +91,8 @@ impl Pool {
             self.cancel.cancel_with(format!("the pool was to drain, but was stopped: {stop}"));
         }
         let undelivered = self.join();
+        // All have left. What comes too late learns from it what became of the pool.
+        self.cancel.cancel_with("the pool was drained");
         let sum = self.crew().sum();
         let (done, overran, cancelled) = (sum.done, sum.overran, sum.cancelled + sum.unbegun);
         Drained { done, overran, failed: sum.failed, cancelled, undelivered }

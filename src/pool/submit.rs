@@ -11,7 +11,7 @@ use super::report::Stats;
 use super::ticket::Ticket;
 use super::watch::Watch;
 use crate::channel::{SendError, TrySendError};
-use crate::context::Context;
+use crate::context::{Context, Stop};
 use crate::observe::Ledger;
 use crate::sync::{Arc, Ordering};
 use std::fmt;
@@ -177,6 +177,27 @@ impl Submitter {
             Location::caller(),
             job,
         )
+    }
+
+    /// Returns why the pool is over, in the words of its context: it was drained, or dropped, or was to
+    /// drain and was stopped at that, or the context that it was built under was cancelled or reached its
+    /// deadline. `None` while it takes jobs, and while it drains.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("jobs").workers(1).build()?;
+    /// let submitter = pool.submitter();
+    /// assert!(submitter.over().is_none());
+    /// pool.drain(&ctx);
+    /// assert!(submitter.submit(&ctx, |_| ()).unwrap_err().is_closed());
+    /// assert!(submitter.over().unwrap().to_string().contains("the pool was drained"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn over(&self) -> Option<Stop> {
+        self.crew.ctx.check().err()
     }
 
     /// Hands a job on that another pool did not run.

@@ -167,6 +167,10 @@ impl<S: Session> Builder<S> {
 
     /// Sets where states are kept when they are not in memory, and after the end. The default is
     /// nowhere.
+    ///
+    /// The manager drops it when it has ended, and `close` or the drop returns after that, even if there
+    /// are handles left: the same file can be opened again. Only a manager that one of its own sessions
+    /// closes or drops keeps the store until the last handle is gone.
     pub fn store(mut self, store: impl Store<S::Id>) -> Self {
         self.config.store = Some(Arc::new(store));
         self

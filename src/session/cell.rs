@@ -21,6 +21,7 @@ use super::model::{Reason, Session};
 use super::policy::History;
 use super::timers::{Slot, Timers};
 use crate::channel::Overflow;
+use crate::panics;
 use crate::sync::{Arc, AtomicBool, LeakTrack, Mutex, Ordering};
 use crate::wait::{Place, WaitQueue, Waiter, Wakes};
 use std::collections::VecDeque;
@@ -234,6 +235,15 @@ pub(super) fn rank<M>(overflow: &Overflow<M>, msg: &M) -> Option<i64> {
     match overflow {
         Overflow::DropLowest(priority) => Some(priority(msg)),
         _ => None,
+    }
+}
+
+/// Whoever happens to be the last to know of a session could not take the panic of a drop.
+impl<S: Session> Drop for Mail<S> {
+    fn drop(&mut self) {
+        if let Some(reason) = self.reason.take() {
+            panics::discard(reason);
+        }
     }
 }
 

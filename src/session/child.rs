@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::cell::Order;
 use super::handle::Sessions;
+use super::manager::ended;
 use super::model::{Reason, Session};
 use super::policy::Restart;
 use super::supervisor::{self, Supervisor};
@@ -182,11 +183,11 @@ impl<S: Session> Running for Address<S> {
     fn stop(self: Box<Self>, ctx: &Context) -> bool {
         let (core, cell) = (self.core(), self.cell());
         core.order(cell, Order::Drain, Reason::Sibling);
-        if core.wait_over(ctx, cell).is_ok() {
+        if ended(core.wait_over(ctx, cell)) {
             return true;
         }
         core.order(cell, Order::Abort, Reason::Sibling);
-        let _ = core.wait_over(&core.after, cell);
+        ended(core.wait_over(&core.after, cell));
         false
     }
 }

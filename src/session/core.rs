@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::model::{Reason, Session};
 use super::shards::Shard;
 use super::slowest::Slowest;
+use super::store::Store;
 use super::sweep::Idlers;
 use super::watch::Watch;
 use super::worker;
@@ -44,20 +45,26 @@ pub(super) struct Core<S: Session> {
     pub(super) at: &'static Location<'static>,
     /// The zero of `Mail::used`.
     pub(super) epoch: Instant,
+    pub(super) has_store: bool,
+    /// Where states are kept, until the manager has ended: handles that outlive it keep no file open.
+    store: Mutex<Option<Arc<dyn Store<S::Id>>>>,
     _leak: LeakTrack,
 }
 
 impl<S: Session> Core<S> {
     pub(super) fn new(
-        config: Config<S>,
+        mut config: Config<S>,
         ctx: Context,
         threads: ThreadCache,
         at: &'static Location<'static>,
     ) -> Self {
+        let store = config.store.take();
         let shards = (0..config.shards).map(|_| Shard::new()).collect();
         Core {
             after: ctx.shielded(Duration::MAX),
             epoch: ctx.clock().now(),
+            has_store: store.is_some(),
+            store: Mutex::new(store),
             directory: Directory::new(),
             shards,
             idlers: Idlers::new(config.shards.max(1), config.idle_after, config.live_limit),
@@ -72,6 +79,16 @@ impl<S: Session> Core<S> {
             ctx,
             _leak: LeakTrack::new(),
         }
+    }
+
+    pub(super) fn store(&self) -> Option<Arc<dyn Store<S::Id>>> {
+        self.store.lock().clone()
+    }
+
+    /// Nobody is left who would load or save.
+    pub(super) fn drop_store(&self) {
+        let store = self.store.lock().take();
+        panics::discard(store);
     }
 
     #[inline]

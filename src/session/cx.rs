@@ -134,7 +134,7 @@ impl<'a, S: Session> Cx<'a, S> {
     /// ```
     #[must_use]
     pub fn has_store(&self) -> bool {
-        self.core.config.store.is_some()
+        self.core.has_store
     }
 
     /// Ends this session after the present message. What waits in its mailbox is undelivered. To the

@@ -78,7 +78,7 @@ impl<S: Session> Core<S> {
     /// Writes the state to the store; whether it is safe there. What cannot be written is handed back
     /// if it is the `last` chance.
     fn keep(self: &Arc<Self>, cell: &Cell<S>, live: &Live<S>, last: bool) -> bool {
-        let Some(store) = &self.config.store else { return false };
+        let Some(store) = self.store() else { return false };
         let failed = |problem: String| {
             let id = panics::name(&cell.id);
             StoreError::Failed { id, problem }
@@ -143,6 +143,7 @@ impl<S: Session> Core<S> {
             return self.again(cell, again);
         }
         self.bury(cell, &reason);
+        panics::discard(reason); // With an error of the user's, perhaps.
     }
 
     /// The session is gone; what it did not handle is handed back, and everybody is told: those who

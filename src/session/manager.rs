@@ -1,13 +1,14 @@
 //! The owner of the sessions and their threads.
 
 use super::builder::Builder;
-use super::cell::Order;
+use super::cell::{Cell, Order};
 use super::core::{AllLeft, Core};
 use super::handle::Sessions;
 use super::model::{Reason, Session};
 use super::worker;
-use crate::context::{Canceller, Context};
+use crate::context::{Canceller, Context, Stop};
 use crate::observe::Ledger;
+use crate::panics;
 use crate::sync::Arc;
 use crate::wait::Place;
 use std::fmt;
@@ -25,7 +26,7 @@ pub struct Manager<S: Session> {
 }
 
 /// What became of the sessions of a manager.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Closed {
     /// What became of the messages. What was accepted and not handled is `dropped`; it has been given
@@ -33,6 +34,9 @@ pub struct Closed {
     pub ledger: Ledger,
     /// Whether every session had the time to handle what it had accepted.
     pub in_time: bool,
+    /// Those that had not: the ids, as their `Debug` shows them, of up to 100 sessions that had not ended,
+    /// and been saved, when the context stopped. They have ended and been saved since.
+    pub late: Vec<String>,
 }
 
 impl<S: Session> Manager<S> {
@@ -80,7 +84,9 @@ impl<S: Session> Manager<S> {
     ///
     /// # Cancellation
     /// When `ctx` stops, the sessions' context is cancelled and every session ends after the message in
-    /// hand; the call still waits for that. What was not handled is handed back.
+    /// hand; the call still waits for that, and for what a store has begun to save, however long it takes.
+    /// Who was late is in the report. What was not handled is handed back; a state that cannot be saved goes to
+    /// [`on_unsaved`](Builder::on_unsaved), or to the log, with its id.
     ///
     /// Called by one of its own sessions it cannot wait: it is as a drop, and not `in_time`; the
     /// ledger is that of the moment.
@@ -100,11 +106,11 @@ impl<S: Session> Manager<S> {
     /// ```
     #[track_caller]
     pub fn close(mut self, ctx: &Context) -> Closed {
-        let in_time = self.end(Some(ctx));
-        Closed { ledger: self.stats().ledger, in_time }
+        let (in_time, late) = self.end(Some(ctx));
+        Closed { ledger: self.stats().ledger, in_time, late }
     }
 
-    fn end(&mut self, ctx: Option<&Context>) -> bool {
+    fn end(&mut self, ctx: Option<&Context>) -> (bool, Vec<String>) {
         self.closed = true;
         let core = self.sessions.core.clone();
         core.watch.stop();
@@ -116,8 +122,9 @@ impl<S: Session> Manager<S> {
                 core.order(cell, Order::Drain, Reason::Shutdown);
             }
             // From the end: when that is over, most of the others are, and it has slept once.
-            in_time = cells.iter().rev().all(|cell| core.wait_over(ctx, cell).is_ok());
+            in_time = cells.iter().rev().all(|cell| ended(core.wait_over(ctx, cell)));
         }
+        let late = if in_time { Vec::new() } else { late(&cells) };
         let stop = core.dropped();
         if !in_time || ctx.is_none() || inside {
             // The orders first: a handler that the cancel wakes is to take no further message.
@@ -127,7 +134,7 @@ impl<S: Session> Manager<S> {
         // On a thread of its own it cannot wait for the session that has called it.
         if !inside {
             for cell in &cells {
-                let _ = core.wait_over(&core.after, cell);
+                ended(core.wait_over(&core.after, cell));
             }
         }
         core.release_shards();
@@ -135,11 +142,27 @@ impl<S: Session> Manager<S> {
             let mut left = AllLeft { alive: &core.alive, but: 0, place: Place::default() };
             core.after.block_to_the_end(core.site(), &mut left);
             let _ = core.threads.close(&core.after);
+            core.drop_store();
         }
         core.idlers.clear();
-        in_time
+        (in_time, late)
     }
 }
+
+/// Whether it has; why is the user's, and nobody here could take the panic of its drop.
+pub(super) fn ended<R>(over: Result<R, Stop>) -> bool {
+    let ended = over.is_ok();
+    panics::discard(over);
+    ended
+}
+
+/// Who has not ended yet, by name.
+fn late<S: Session>(cells: &[Arc<Cell<S>>]) -> Vec<String> {
+    let not_over = cells.iter().filter(|cell| cell.with(|mail, _| !mail.is_over()));
+    not_over.take(MOST_LATE).map(|cell| panics::name(&cell.id)).collect()
+}
+
+const MOST_LATE: usize = 100;
 
 impl<S: Session> Deref for Manager<S> {
     type Target = Sessions<S>;

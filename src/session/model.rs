@@ -69,7 +69,12 @@ pub trait Session: Sized + Send + 'static {
     }
 
     /// Runs last, once, whatever the reason, unless the state is gone by a crash; the state is saved
-    /// after it. Not called when the session is only passivated.
+    /// after it, once. Not called when the session is only passivated.
+    ///
+    /// # Panics
+    /// A panic is reported as a failure and changes nothing else: the state as it is then is saved all
+    /// the same, since there is no other that holds what the session has done. A session that must not be
+    /// saved half-way keeps that in mind in [`save`](Self::save).
     fn stop(&mut self, reason: &Reason<Self::Error>, cx: &mut Cx<'_, Self>) {
         let _ = (reason, cx);
     }

@@ -194,7 +194,7 @@ impl<S: Session> Core<S> {
 
     /// Makes the state, from the store or afresh.
     fn bring_up(self: &Arc<Self>, cell: &Arc<Cell<S>>) -> Result<Box<Live<S>>, Crash<S::Error>> {
-        let snapshot = match &self.config.store {
+        let snapshot = match self.store() {
             None => None,
             Some(store) => match catch_unwind(|| store.load(&self.after, &cell.id)) {
                 Err(payload) => return Err(self.panicked(cell, payload)),

@@ -85,6 +85,52 @@ fn dropping_it_writes_what_is_left() {
 }
 
 #[test]
+fn closing_it_writes_what_is_left_whatever_the_context() {
+    let (ctx, cancel) = root();
+    let dir = folder();
+    let path = dir.path().join("states");
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    for id in 0..1_000 {
+        store.save_then(&ctx, &id, &Snapshot::new(1, "state"), drop).expect("there is room");
+    }
+    cancel.cancel();
+    assert_eq!(store.close(&ctx), Ok(()));
+    let (ctx, _cancel) = root();
+    let store = DiskStore::<u64>::open(&path).expect("it opens");
+    assert_eq!(store.len(&ctx), Ok(1_000));
+}
+
+#[test]
+fn its_own_thread_may_close_it_and_writes_what_is_left() {
+    for closes in [false, true] {
+        let (ctx, _cancel) = root();
+        let dir = folder();
+        let path = dir.path().join("states");
+        let store = DiskStore::<u64>::open(&path).expect("it opens");
+        let (hand, take) = mpsc::channel::<DiskStore<u64>>();
+        let (told, tells) = mpsc::channel();
+        let its = ctx.clone();
+        let last = move |_| {
+            let store = take.recv().expect("it is handed over");
+            let closed = if closes { Some(store.close(&its)) } else { None };
+            told.send(closed).expect("the test waits");
+        };
+        store.save_then(&ctx, &0, &Snapshot::new(1, "state"), last).expect("there is room");
+        let (done, left) = mpsc::channel();
+        for id in 1..100 {
+            let done = done.clone();
+            let note = move |saved: Result<(), StoreError>| done.send(saved).expect("it waits");
+            store.save_then(&ctx, &id, &Snapshot::new(1, "state"), note).expect("there is room");
+        }
+        drop(done);
+        hand.send(store).expect("it waits");
+        let closed = tells.recv_timeout(std::time::Duration::from_secs(60)).expect("it hangs");
+        assert_eq!(closed.is_some_and(|closed| closed.is_err()), closes);
+        assert_eq!(left.iter().filter(Result::is_ok).count(), 99);
+    }
+}
+
+#[test]
 fn many_threads_save_at_once() {
     let (ctx, _cancel) = root();
     let dir = folder();

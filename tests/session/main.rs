@@ -4,8 +4,10 @@
 //! clock. What holds for both executors is tested on both (`both`).
 
 mod basics;
+mod heavy;
 mod inside;
 mod keeping;
+mod lasting;
 mod mute;
 mod overseers;
 mod promises;

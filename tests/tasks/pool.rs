@@ -87,6 +87,48 @@ fn a_full_queue_gives_the_closure_back() {
 }
 
 #[test]
+fn a_pool_that_is_over_says_why() {
+    both(|ctx| {
+        let why = |submitter: &Submitter| {
+            assert!(submitter.submit(ctx, |_| ()).unwrap_err().is_closed());
+            submitter.over().map(|stop| stop.to_string()).unwrap_or_default()
+        };
+        let drained = pool(ctx, 1, 1);
+        let submitter = drained.submitter();
+        assert!(submitter.over().is_none());
+        drop(drained.drain(ctx));
+        assert!(why(&submitter).contains("the pool was drained"), "{}", why(&submitter));
+
+        let dropped = pool(ctx, 1, 1);
+        let submitter = dropped.submitter();
+        drop(dropped);
+        assert!(why(&submitter).contains("the pool was dropped"), "{}", why(&submitter));
+
+        let hurried = pool(ctx, 1, 1);
+        let submitter = hurried.submitter();
+        let (begun, has_begun) = channel::bounded(1);
+        let job = move |job: &Context| {
+            let _ = begun.try_send(());
+            job.wait_stopped();
+        };
+        hurried.execute(ctx, job).unwrap();
+        has_begun.recv(ctx).unwrap();
+        drop(hurried.drain(&ctx.with_timeout(Duration::ZERO)));
+        assert!(why(&submitter).contains("was to drain, but was stopped"), "{}", why(&submitter));
+
+        let (below, cancel) = ctx.with_cancel();
+        let cancelled = Pool::builder("below").workers(1).context(&below).build().unwrap();
+        cancel.cancel_with("no more money");
+        assert!(why(&cancelled).contains("no more money"), "{}", why(&cancelled));
+
+        let late = ctx.with_timeout(Duration::ZERO);
+        let late = Pool::builder("late").workers(1).context(&late).build().unwrap();
+        assert!(late.submit(ctx, |_| ()).is_err());
+        assert_eq!(late.over(), Some(Stop::DeadlineExceeded));
+    });
+}
+
+#[test]
 fn a_closed_pool_gives_the_closure_back() {
     both(|ctx| {
         let pool = pool(ctx, 1, 1);

@@ -1,14 +1,15 @@
 //! The store that users hold.
 
+use super::file::File;
 use super::key::StoreKey;
 use super::record;
-use super::thread::{self, Done, File, Request};
+use super::thread::{self, Done, Request};
 use crate::channel::{self, SendError, Sender};
 use crate::context::Context;
 use crate::panics;
 use crate::session::{Snapshot, Store, StoreError};
 use crate::sync::Arc;
-use crate::threads::Owned;
+use crate::threads::{Owned, is_current};
 use std::fmt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ const QUEUE: usize = 4096;
 /// snapshot has a checksum; a damaged one is [`StoreError::Corrupt`] and names its id. What is saved while
 /// the disk is full fails; when there is room again it goes on. So does a save after the file was removed
 /// or replaced under the store (on Unix), until it is back. Dropping the store writes everything that was
-/// given to it.
+/// given to it, and logs what goes wrong with that; [`close`](Self::close) returns it.
 ///
 /// # Cost
 /// One thread. One sync for all snapshots that wait at the time, so sessions that save at once share
@@ -48,12 +49,12 @@ pub struct DiskStore<Id: Send + 'static> {
     requests: Sender<Request<Id>>,
     path: PathBuf,
     /// Dropped after the queue has been closed: it does what is left in it.
-    _thread: Owned<()>,
+    thread: Owned<Result<(), String>>,
 }
 
-/// A store that did not open.
+/// A store that did not open, could not be read, or did not close well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot open the store {}: {problem}", path.display())]
+#[error("the store {}: {problem}", path.display())]
 #[non_exhaustive]
 pub struct DiskStoreError {
     /// The file.
@@ -76,9 +77,18 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
         let name: Arc<str> = "store".into();
         let builder = channel::builder(QUEUE).name(&*name);
         let (requests, queue) = builder.build().map_err(|e| wrong(e.to_string()))?;
-        let serve = move |ctx: &Context| thread::serve(&mut file, &queue, ctx);
+        let its = path.clone();
+        let serve = move |ctx: &Context| {
+            thread::serve(&mut file, &queue, ctx);
+            file.close().inspect_err(|e| {
+                let its = its.display();
+                panics::contain(|| {
+                    log::error!("ironsys: the store {its} was not closed well: {e}")
+                });
+            })
+        };
         match Owned::start(&Context::root().0, name, Location::caller(), serve) {
-            Ok(_thread) => Ok(DiskStore { requests, path, _thread }),
+            Ok(thread) => Ok(DiskStore { requests, path, thread }),
             Err(e) => Err(wrong(format!("no thread could be started: {e}"))),
         }
     }
@@ -145,6 +155,46 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
         let wrong = |problem| DiskStoreError { path: self.path.clone(), problem };
         self.request(ctx, Request::Len { reply }).map_err(|e| wrong(e.to_string()))?;
         answer.recv(ctx).map_err(|e| wrong(e.to_string()))?.map_err(wrong)
+    }
+
+    /// Writes everything that was given, ends the thread, and says whether the file was closed well.
+    ///
+    /// What [`save`](Store::save) has returned is on disk whatever this says; of what goes wrong here the
+    /// next [`open`](Self::open) may have more to do. It is logged as well, as by a drop.
+    ///
+    /// # Cancellation
+    /// None: it waits for what was given to be written, as a drop does. When `ctx` stops, the thread's
+    /// context is cancelled.
+    ///
+    /// # Errors
+    /// The last write to the file failed, or the thread had died before; or it was called by what
+    /// [`save_then`](Self::save_then) was given, on the store's own thread, which goes on to write what is left.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::DiskStore, session::{Snapshot, Store}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let (ctx, _cancel) = Context::root();
+    /// let store = DiskStore::<u64>::open(dir.path().join("boards.redb"))?;
+    /// store.save(&ctx, &7, &Snapshot::new(1, "state"))?;
+    /// store.close(&ctx)?;
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn close(mut self, ctx: &Context) -> Result<(), DiskStoreError> {
+        self.requests.close();
+        if !is_current(self.thread.number())
+            && let Err(stop) = self.thread.wait(ctx)
+        {
+            self.thread.cancel(format!("the store is to close: {stop}"));
+        }
+        let problem = match self.thread.join() {
+            Some(Ok(Ok(()))) => return Ok(()),
+            Some(Ok(Err(problem))) => problem,
+            Some(Err(panicked)) => panicked.to_string(),
+            None => "its own thread closes it".to_owned(),
+        };
+        Err(DiskStoreError { path: self.path.clone(), problem })
     }
 
     #[track_caller]

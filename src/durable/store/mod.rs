@@ -6,10 +6,11 @@
 //! was given to be saved before it.
 //!
 //! * `handle` is what users hold;
-//! * `thread` owns the file;
+//! * `thread` owns the file, and `file` is how it is opened, written and closed;
 //! * `record` is what is written for one snapshot, with its checksum;
 //! * `key` is how an id becomes a key.
 
+mod file;
 mod handle;
 mod key;
 mod record;
