@@ -60,6 +60,18 @@ impl Call {
     ///
     /// # Errors
     /// It has stopped: there is nothing to call for.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::Call};
+    /// # use std::time::Duration;
+    /// let (ctx, cancel) = Context::root();
+    /// assert_eq!(Call::of(&ctx)?, Call::UNBOUNDED);
+    /// let call = Call::of(&ctx.with_timeout(Duration::from_secs(5)))?;
+    /// assert!(call.left() <= Some(Duration::from_secs(5)));
+    /// cancel.cancel();
+    /// assert!(Call::of(&ctx).is_err()); // nobody waits for an answer
+    /// # Ok::<(), ironsys::Stop>(())
+    /// ```
     pub fn of(ctx: &Context) -> Result<Call, Stop> {
         ctx.check()?;
         Ok(Call { left: ctx.remaining() })
@@ -67,12 +79,29 @@ impl Call {
 
     /// Takes a margin off: for the way there, and for the answer's way back. What is less than zero
     /// is zero.
+    ///
+    /// ```
+    /// # use ironsys::durable::Call;
+    /// # use std::time::Duration;
+    /// let call: Call = "5000".parse()?;
+    /// assert_eq!(call.less(Duration::from_millis(20)).to_string(), "4980");
+    /// assert_eq!(call.less(Duration::from_secs(9)).to_string(), "0");
+    /// # Ok::<(), ironsys::durable::BadDeadline>(())
+    /// ```
     #[must_use]
     pub fn less(self, margin: Duration) -> Call {
         Call { left: self.left.map(|left| left.saturating_sub(margin)) }
     }
 
     /// Returns how long the caller waits, counted from when the text was made; `None` if for ever.
+    ///
+    /// ```
+    /// # use ironsys::durable::Call;
+    /// # use std::time::Duration;
+    /// assert_eq!("1500".parse::<Call>()?.left(), Some(Duration::from_millis(1500)));
+    /// assert_eq!("none".parse::<Call>()?.left(), None);
+    /// # Ok::<(), ironsys::durable::BadDeadline>(())
+    /// ```
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
         self.left
@@ -80,6 +109,18 @@ impl Call {
 
     /// Makes the context for the work, below the receiver's: it stops when either does. Zero is
     /// stopped from the start.
+    ///
+    /// ```
+    /// # use ironsys::{Context, Stop, durable::Call};
+    /// # use std::time::Duration;
+    /// let (ctx, _cancel) = Context::root();
+    /// let own = ctx.with_timeout(Duration::from_secs(3));
+    /// let request = "99000".parse::<Call>()?.context(&own);
+    /// assert_eq!(request.deadline(), own.deadline()); // the earlier one
+    /// let late = "0".parse::<Call>()?.context(&own);
+    /// assert_eq!(late.check(), Err(Stop::DeadlineExceeded));
+    /// # Ok::<(), ironsys::durable::BadDeadline>(())
+    /// ```
     #[must_use]
     pub fn context(&self, ctx: &Context) -> Context {
         match self.left {

@@ -168,6 +168,20 @@ impl Builder {
 
     /// Sets the context under which the thread of [`Durability::Every`] runs, and whose clock it
     /// reads. The default is a root of its own. The other kinds have no thread.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// use ironsys::time::VirtualClock;
+    /// use std::time::Duration;
+    /// let (ctx, _cancel) = Context::builder().clock(VirtualClock::auto().clock()).build();
+    /// let hourly = Outbox::builder(dir.path()).durability(Durability::Every(Duration::from_secs(3600)));
+    /// let outbox = hourly.context(&ctx).open()?;
+    /// outbox.append(&ctx, b"a click")?;
+    /// assert_eq!(outbox.reader("mail")?.next(&ctx)?.body, b"a click"); // when it is synced
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
         self

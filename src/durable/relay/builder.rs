@@ -43,6 +43,21 @@ pub enum StartError {
 impl Outbox {
     /// Starts to build a relay: a thread that sends every event to a broker, at least once, in
     /// order, and acks what the broker has.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use std::sync::mpsc;
+    /// let (tx, broker) = mpsc::channel();
+    /// let publish = move |_: &Context, event: &Event| tx.send(event.id).map_err(PublishError::down);
+    /// outbox.append_many(&ctx, ["paid", "sent"])?;
+    /// outbox.relay(publish).start(&ctx)?.drain(&ctx);
+    /// assert_eq!(broker.iter().collect::<Vec<_>>(), [1, 2]);
+    /// assert!(outbox.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn relay<P: Publisher>(&self, publisher: P) -> RelayBuilder<P> {
         let backoff = Backoff::exponential(Duration::from_millis(50))
             .max_delay(Duration::from_secs(10))
@@ -64,12 +79,40 @@ impl Outbox {
 impl<P: Publisher> RelayBuilder<P> {
     /// Sets the name: of the reader, whose position it is, and of the thread. The default is
     /// `relay`; a second relay of the same outbox needs another.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let publish = |_: &Context, _: &Event| Ok(());
+    /// let mail = outbox.relay(publish).name("mail").start(&ctx)?;
+    /// let books = outbox.relay(publish).name("books").start(&ctx)?; // each sends every event
+    /// outbox.append(&ctx, b"paid")?;
+    /// for relay in [mail, books] {
+    ///     assert_eq!(relay.drain(&ctx).stats.ledger.done, 1);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Sets how many events may be under way. The default is 512; 1 sends one by one.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let publish = |_: &Context, _: &Event| Ok(());
+    /// let one_by_one = outbox.relay(publish).window(1).start(&ctx)?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// assert_eq!(one_by_one.drain(&ctx).stats.sent, 2);
+    /// assert!(outbox.relay(publish).window(0).start(&ctx).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn window(mut self, events: usize) -> Self {
         self.window = events;
         self
@@ -78,6 +121,25 @@ impl<P: Publisher> RelayBuilder<P> {
     /// Sets the pauses while the broker is down. They begin anew after a success, and when the
     /// sequence ends: a relay never gives a broker up. The default doubles from 50 ms to 10 s, with
     /// [`Jitter::Equal`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// use ironsys::schedule::Backoff;
+    /// use std::time::Duration;
+    /// let mut tries = 0;
+    /// let publish = move |_: &Context, _: &Event| {
+    ///     tries += 1;
+    ///     if tries < 3 { Err(PublishError::down("no route")) } else { Ok(()) }
+    /// };
+    /// outbox.append(&ctx, b"paid")?;
+    /// let pause = Backoff::fixed(Duration::from_millis(1));
+    /// let report = outbox.relay(publish).backoff(pause).start(&ctx)?.drain(&ctx);
+    /// assert_eq!((report.stats.outages, report.stats.ledger.done), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -86,6 +148,20 @@ impl<P: Publisher> RelayBuilder<P> {
     /// Sets how many times the broker has to reject an event until it is a dead letter. The default
     /// is 3. An event that is sent again comes behind those sent meanwhile, unless the window is 1 or the
     /// order is kept by [`order_by`](Self::order_by).
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # let dead = tempfile::tempdir()?;
+    /// # let letters = DeadLetters::new(Outbox::open(dead.path())?);
+    /// let publish = |_: &Context, _: &Event| Err(PublishError::Rejected("too large".into()));
+    /// outbox.append(&ctx, b"a book")?;
+    /// let relay = outbox.relay(publish).rejections(2).dead_letters(&letters).start(&ctx)?;
+    /// assert_eq!(relay.drain(&ctx).stats.sent, 2); // and no third time
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rejections(mut self, times: u32) -> Self {
         self.rejections = times;
         self
@@ -93,6 +169,24 @@ impl<P: Publisher> RelayBuilder<P> {
 
     /// Sets where rejected events go. Without it a rejected event ends the relay: nothing is
     /// dropped silently.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # let dead = tempfile::tempdir()?;
+    /// let letters = DeadLetters::new(Outbox::open(dead.path())?);
+    /// let publish = |_: &Context, event: &Event| match event.body.len() {
+    ///     0..9 => Ok(()),
+    ///     _ => Err(PublishError::Rejected("too large".into())),
+    /// };
+    /// outbox.append_many(&ctx, ["a", "a whole book", "b"])?;
+    /// let report = outbox.relay(publish).dead_letters(&letters).start(&ctx)?.drain(&ctx);
+    /// assert!(report.error.is_none()); // it went on
+    /// assert_eq!(letters.open()?.try_next()?.unwrap().body, b"a whole book");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dead_letters(mut self, letters: &DeadLetters) -> Self {
         self.dead = Some(letters.clone());
         self
@@ -129,6 +223,27 @@ impl<P: Publisher> RelayBuilder<P> {
     /// Without it, an event that is sent again comes behind those sent meanwhile. The function is
     /// called once for each event, on the relay's thread; its panic ends the relay. The price is one
     /// answer of the broker for each event of a key; many keys make up for it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// # use std::sync::mpsc;
+    /// let (tx, broker) = mpsc::channel();
+    /// let mut first = true;
+    /// let publish = move |_: &Context, event: &Event| {
+    ///     if std::mem::take(&mut first) {
+    ///         return Err(PublishError::Rejected("busy".into())); // once
+    ///     }
+    ///     tx.send(event.body.clone()).map_err(PublishError::down)
+    /// };
+    /// outbox.append_many(&ctx, ["7: open", "7: close"])?;
+    /// let relay = outbox.relay(publish).order_by(|event| event.body[..1].to_vec());
+    /// relay.start(&ctx)?.drain(&ctx);
+    /// assert_eq!(broker.iter().collect::<Vec<_>>(), [&b"7: open"[..], b"7: close"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn order_by(mut self, key: impl Fn(&Event) -> Vec<u8> + Send + 'static) -> Self {
         self.order = Some(KeyOf(Box::new(key)));
         self
@@ -138,6 +253,18 @@ impl<P: Publisher> RelayBuilder<P> {
     ///
     /// # Errors
     /// `window`, `rejections`: 0. The name is in use, or none. The thread does not start.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let publish = |_: &Context, _: &Event| Ok(());
+    /// let _relay = outbox.relay(publish).start(&ctx)?;
+    /// let second = outbox.relay(publish).start(&ctx); // it has the same name
+    /// assert!(matches!(second, Err(StartError::Reader(ReaderError::InUse(_)))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn start(self, ctx: &Context) -> Result<Relay, StartError> {
         let wrong = |field| BuildError::new("relay", field, "must be at least 1");

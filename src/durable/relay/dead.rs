@@ -102,6 +102,18 @@ const READER: &str = "letters";
 
 impl DeadLetters {
     /// Keeps dead letters in an outbox of their own.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let letters = DeadLetters::new(Outbox::open(dir.path())?);
+    /// letters.put(&ctx, 7, "too large", b"a book")?;
+    /// drop(letters);
+    /// let letters = DeadLetters::new(Outbox::open(dir.path())?); // after a restart
+    /// assert_eq!(letters.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(outbox: Outbox) -> Self {
         DeadLetters { outbox }
@@ -114,6 +126,18 @@ impl DeadLetters {
     ///
     /// # Errors
     /// See [`AppendError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// letters.put(&ctx, 7, "too large", b"a book")?; // on disk now
+    /// let letter = letters.open()?.try_next()?.unwrap();
+    /// assert_eq!((letter.id, &*letter.reason, &*letter.body), (7, "too large", &b"a book"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn put(
         &self,
@@ -129,6 +153,19 @@ impl DeadLetters {
     ///
     /// # Errors
     /// Somebody has them open; or the storage fails.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// let mine = letters.open()?;
+    /// assert!(matches!(letters.open(), Err(ReaderError::InUse(_)))); // one at a time
+    /// drop(mine);
+    /// assert!(letters.open().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self) -> Result<OpenLetters, ReaderError> {
         Ok(OpenLetters { reader: self.outbox.reader(READER)?, last: None })
     }
@@ -144,6 +181,25 @@ impl DeadLetters {
     ///
     /// # Errors
     /// See [`ReplayError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// letters.put(&ctx, 7, "no such account", b"paid")?;
+    /// letters.put(&ctx, 9, "too large", b"a whole book")?;
+    /// let mut publish = |_: &Context, event: &Event| match event.body.len() {
+    ///     0..9 => Ok(()),
+    ///     _ => Err(PublishError::Rejected("still too large".into())),
+    /// };
+    /// let replayed = letters.replay(&ctx, &mut publish)?;
+    /// assert_eq!((replayed.returned[0].id, replayed.kept), (7, 1));
+    /// let kept = letters.open()?.try_next()?.unwrap();
+    /// assert_eq!(kept.reason, "too large; still too large");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn replay(
         &self,
@@ -220,12 +276,36 @@ impl DeadLetters {
     }
 
     /// Returns how many letters there are.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// letters.put(&ctx, 7, "too large", b"a book")?;
+    /// letters.put(&ctx, 9, "too large", b"a book")?;
+    /// assert_eq!(letters.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.outbox.len()
     }
 
     /// Returns whether there is none.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// assert!(letters.is_empty());
+    /// letters.put(&ctx, 7, "too large", b"a book")?;
+    /// assert!(!letters.is_empty()); // somebody should look
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.outbox.is_empty()
@@ -237,6 +317,19 @@ impl OpenLetters {
     ///
     /// # Errors
     /// Those of the storage.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// letters.put(&ctx, 7, "too large", b"a book")?;
+    /// let mut open = letters.open()?;
+    /// assert_eq!(open.try_next()?.map(|letter| letter.id), Some(7));
+    /// assert_eq!(open.try_next()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_next(&mut self) -> Result<Option<DeadLetter>, ReadError> {
         let Some(event) = self.reader.try_next()? else { return Ok(None) };
         self.last = Some(event.id);
@@ -247,6 +340,21 @@ impl OpenLetters {
     ///
     /// # Errors
     /// Those of the storage.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let letters = DeadLetters::new(outbox);
+    /// letters.put(&ctx, 7, "too large", b"a book")?;
+    /// let mut open = letters.open()?;
+    /// open.try_next()?;
+    /// assert_eq!(letters.len(), 1); // read, and still there
+    /// open.done()?;
+    /// assert_eq!(letters.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn done(&mut self) -> Result<(), ReadError> {
         match self.last {
             Some(last) => Ok(self.reader.ack(last)?),

@@ -76,6 +76,19 @@ impl Relay {
     ///
     /// # Cancellation
     /// The relay stops where it is, and is joined; what is left stays in the outbox.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let relay = outbox.relay(|_: &Context, _: &Event| Ok(())).start(&ctx)?;
+    /// outbox.append_many(&ctx, ["paid", "sent"])?;
+    /// let report = relay.drain(&ctx); // all of it
+    /// assert_eq!((report.stats.ledger.done, outbox.len()), (2, 0));
+    /// assert!(report.error.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> RelayReport {
         self.intake.cancel_with("the relay drains");
@@ -89,18 +102,59 @@ impl Relay {
     }
 
     /// Returns whether it has ended: an error stopped it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let publish = |_: &Context, _: &Event| Err(PublishError::Rejected("too large".into()));
+    /// let relay = outbox.relay(publish).start(&ctx)?;
+    /// assert!(!relay.is_finished());
+    /// outbox.append(&ctx, b"a book")?; // and no place for a dead letter
+    /// while !relay.is_finished() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert!(matches!(relay.drain(&ctx).error, Some(RelayError::DeadLetter { id: 1, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.job.as_ref().is_none_or(Ticket::is_finished)
     }
 
     /// Returns its counts.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let relay = outbox.relay(|_: &Context, _: &Event| Ok(())).start(&ctx)?;
+    /// outbox.append(&ctx, b"paid")?;
+    /// relay.watcher().wait_until(&ctx, |stats| stats.sent == 1)?;
+    /// let stats = relay.stats();
+    /// assert_eq!((stats.sent, stats.outages, stats.is_down), (1, 0, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> RelayStats {
         *self.stats.get()
     }
 
     /// Returns a handle on its counts that does not keep it at work.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let relay = outbox.relay(|_: &Context, _: &Event| Ok(())).start(&ctx)?;
+    /// let mut counts = relay.watcher();
+    /// outbox.append(&ctx, b"paid")?;
+    /// counts.wait_until(&ctx, |stats| stats.ledger.done == 1)?; // it is with the broker
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn watcher(&self) -> Watcher<RelayStats> {
         self.stats.clone()

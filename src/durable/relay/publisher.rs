@@ -74,6 +74,13 @@ pub enum PublishError {
 
 impl PublishError {
     /// Makes a [`Down`](Self::Down).
+    ///
+    /// ```
+    /// use ironsys::durable::PublishError;
+    /// use std::net::TcpStream;
+    /// let failed = TcpStream::connect("127.0.0.1:1").map_err(PublishError::down);
+    /// assert!(matches!(failed, Err(PublishError::Down(_)))); // the relay will try again
+    /// ```
     pub fn down(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         PublishError::Down(why.into())
     }

@@ -57,6 +57,16 @@ impl StorageError {
     }
 
     /// Returns the file or folder.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let _outbox = Outbox::open(dir.path())?;
+    /// let error = Outbox::open(dir.path()).unwrap_err();
+    /// assert!(error.storage().unwrap().path().starts_with(dir.path())); // the lock
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -68,6 +78,19 @@ impl StorageError {
     }
 
     /// Returns where in the file, if it is about a place.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// outbox.append(&ctx, b"a")?;
+    /// memory.flip("00000000000000000001.seg", 52, 1)?;
+    /// let error = outbox.reader("mail")?.try_next().unwrap_err();
+    /// assert_eq!(error.offset(), Some(32)); // where the event begins
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         match self {
@@ -77,12 +100,37 @@ impl StorageError {
     }
 
     /// Returns whether the disk, or the quota, is full: a later try may succeed.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # use std::io::ErrorKind;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// memory.fail(Fault { at: FaultAt::Write, skip: 0, times: 1, error: ErrorKind::StorageFull });
+    /// let error = outbox.append(&ctx, b"a").unwrap_err();
+    /// assert!(error.storage().unwrap().is_disk_full()); // worth another try
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         matches!(self.kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
     /// Returns whether the place may not be written to.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::sync::Arc;
+    /// # use std::io::ErrorKind;
+    /// let no = Fault { at: FaultAt::Create, skip: 0, times: 1, error: ErrorKind::PermissionDenied };
+    /// memory.fail(no);
+    /// let error = Outbox::over(Arc::new(memory)).open().unwrap_err();
+    /// assert!(error.storage().unwrap().is_read_only());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
@@ -90,12 +138,36 @@ impl StorageError {
     }
 
     /// Returns whether acknowledged data does not verify.
+    ///
+    /// ```
+    /// # use ironsys::durable::*;
+    /// # let memory = Memory::new();
+    /// # use ironsys::{Context, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// outbox.append(&ctx, b"a")?;
+    /// memory.flip("00000000000000000001.seg", 52, 1)?;
+    /// assert!(outbox.reader("mail")?.try_next().unwrap_err().is_damaged());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         matches!(self, StorageError::Damaged { .. })
     }
 
     /// Returns whether another handle or process has it open.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let second = Outbox::open(dir.path()).unwrap_err();
+    /// assert!(second.storage().unwrap().is_in_use());
+    /// drop(outbox);
+    /// assert!(Outbox::open(dir.path()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         matches!(self, StorageError::InUse { .. })

@@ -17,6 +17,14 @@ impl Folder {
     ///
     /// # Errors
     /// The system's.
+    ///
+    /// ```
+    /// use ironsys::durable::{Folder, Storage};
+    /// # let dir = tempfile::tempdir()?;
+    /// let folder = Folder::new(dir.path().join("shop").join("outbox"))?;
+    /// assert!(folder.path().is_dir() && folder.list()?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         std::fs::create_dir_all(&path)?;

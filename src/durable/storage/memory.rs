@@ -110,6 +110,15 @@ pub struct Fault {
 
 impl Memory {
     /// Makes an empty folder.
+    ///
+    /// ```
+    /// use ironsys::durable::{Memory, Storage};
+    /// let memory = Memory::new();
+    /// let same = memory.clone(); // another handle to it
+    /// memory.create("a")?;
+    /// assert_eq!((same.list()?, Memory::new().list()?), (vec!["a".to_owned()], vec![]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Memory { path: PathBuf::from("memory:"), disk: Arc::new(Mutex::new(Disk::default())) }
@@ -120,21 +129,66 @@ impl Memory {
     }
 
     /// Adds an error that is to come.
+    ///
+    /// ```
+    /// use ironsys::durable::{Fault, FaultAt, Memory, Storage};
+    /// use std::io::ErrorKind;
+    /// let memory = Memory::new();
+    /// memory.fail(Fault { at: FaultAt::Write, skip: 1, times: 1, error: ErrorKind::StorageFull });
+    /// let file = memory.create("a")?;
+    /// let written = [0; 3].map(|_| file.write_at(b"x", 0).is_ok());
+    /// assert_eq!(written, [true, false, true]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail(&self, fault: Fault) {
         self.with(|disk| disk.faults.push(fault));
     }
 
     /// Takes the errors back that have not come.
+    ///
+    /// ```
+    /// # use ironsys::durable::{Fault, FaultAt, Memory, Storage};
+    /// # use std::io::ErrorKind;
+    /// # let memory = Memory::new();
+    /// let file = memory.create("a")?;
+    /// memory.fail(Fault { at: FaultAt::Sync, skip: 0, times: u64::MAX, error: ErrorKind::Other });
+    /// assert!(file.sync().is_err());
+    /// memory.heal();
+    /// assert!(file.sync().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn heal(&self) {
         self.with(|disk| disk.faults.clear());
     }
 
     /// Makes every sync say yes and do nothing: a test of the test.
+    ///
+    /// ```
+    /// # use ironsys::durable::{Memory, Storage};
+    /// let memory = Memory::new();
+    /// memory.create("a")?;
+    /// memory.lie();
+    /// memory.sync_names()?; // says yes
+    /// let lost = (0..9).any(|seed| memory.after_power_cut(seed).open("a").is_err());
+    /// assert!(lost);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn lie(&self) {
         self.with(|disk| disk.lies = true);
     }
 
     /// Returns how many times a file was synced.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::*, sync::Arc};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let memory = Memory::new();
+    /// let outbox = Outbox::over(Arc::new(memory.clone())).open()?;
+    /// let before = memory.syncs();
+    /// outbox.append_many(&ctx, ["a", "b", "c"])?;
+    /// assert_eq!(memory.syncs() - before, 1); // one for all three
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.with(|disk| disk.syncs)
@@ -144,6 +198,19 @@ impl Memory {
     ///
     /// # Errors
     /// There is no such file, or it ends before.
+    ///
+    /// ```
+    /// # use ironsys::durable::{Memory, Storage};
+    /// # let memory = Memory::new();
+    /// let file = memory.create("a")?;
+    /// file.write_at(b"a", 0)?;
+    /// memory.flip("a", 0, 1)?;
+    /// let mut byte = [0];
+    /// file.read_at(&mut byte, 0)?;
+    /// assert_eq!(byte, *b"c");
+    /// assert!(memory.flip("a", 1, 0).is_err()); // it ends before
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn flip(&self, name: &str, byte: u64, bit: u8) -> io::Result<()> {
         self.with(|disk| {
             let at = usize::try_from(byte).map_err(io::Error::other)?;
@@ -160,6 +227,19 @@ impl Memory {
 
     /// Returns the folder as it is after a power cut at this moment. `seed` says what became of what
     /// was not synced. Nobody holds a lock on it.
+    ///
+    /// ```
+    /// # use ironsys::durable::{Memory, Storage};
+    /// let memory = Memory::new();
+    /// let file = memory.create("a")?;
+    /// memory.sync_names()?;
+    /// file.write_at(b"abc", 0)?;
+    /// let size = |seed| memory.after_power_cut(seed).open("a")?.size();
+    /// assert!((0..99).any(|seed| size(seed).unwrap() < 3)); // not synced: it may be gone
+    /// file.sync()?;
+    /// assert!((0..99).all(|seed| size(seed).unwrap() == 3));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn after_power_cut(&self, seed: u64) -> Memory {
         let mut dice = Dice(seed);

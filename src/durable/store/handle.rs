@@ -69,6 +69,18 @@ impl<Id: StoreKey + Clone + fmt::Debug + Send + 'static> DiskStore<Id> {
     /// # Errors
     /// The file cannot be made or read, is not such a file, or another store has it open, here or in
     /// another process; or no thread could be started.
+    ///
+    /// ```
+    /// use ironsys::durable::DiskStore;
+    /// # let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("boards.redb");
+    /// let store = DiskStore::<u64>::open(&path)?;
+    /// let second = DiskStore::<u64>::open(&path).unwrap_err(); // a file belongs to one
+    /// assert!(second.to_string().contains("boards.redb"));
+    /// drop(store);
+    /// assert!(DiskStore::<u64>::open(&path).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DiskStoreError> {
         let path = path.as_ref().to_path_buf();
