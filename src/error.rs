@@ -25,6 +25,11 @@ impl BuildError {
     }
 
     /// Returns the name of the builder method that was given the wrong value.
+    ///
+    /// ```
+    /// let error = ironsys::cpu::Cpu::with_threads("hash", 0).unwrap_err();
+    /// assert_eq!(error.field(), "threads");
+    /// ```
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field

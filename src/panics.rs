@@ -37,30 +37,67 @@ impl Panicked {
     }
 
     /// Returns the name of the task.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let Err(CpuError::Panicked(panic)) = cpu::run(&ctx, || -> () { panic!("no {}", 7) }) else { unreachable!() };
+    /// assert_eq!(panic.task(), "chunk 0");
+    /// ```
     #[must_use]
     pub fn task(&self) -> &str {
         &self.task
     }
 
     /// Returns the place that spawned the task.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let Err(CpuError::Panicked(panic)) = cpu::run(&ctx, || -> () { panic!("no {}", 7) }) else { unreachable!() };
+    /// assert_eq!(panic.spawned_at().file(), file!());
+    /// ```
     #[must_use]
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
     }
 
     /// Returns the panic's text, or a stand-in if the payload is no string.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let Err(CpuError::Panicked(panic)) = cpu::run(&ctx, || -> () { panic!("no {}", 7) }) else { unreachable!() };
+    /// assert_eq!(panic.message(), "no 7");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         message(&*self.payload)
     }
 
     /// Returns the payload.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let Err(CpuError::Panicked(panic)) = cpu::run(&ctx, || -> () { std::panic::panic_any(7_u32) }) else { unreachable!() };
+    /// assert_eq!(panic.into_payload().downcast_ref(), Some(&7_u32));
+    /// ```
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         self.payload
     }
 
     /// Panics again, here, with the payload of the first panic.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let Err(CpuError::Panicked(panic)) = cpu::run(&ctx, || -> () { std::panic::panic_any(7_u32) }) else { unreachable!() };
+    /// let resumed = std::panic::AssertUnwindSafe(|| -> () { panic.resume() });
+    /// let again = std::panic::catch_unwind(resumed);
+    /// assert!(again.is_err_and(|payload| payload.is::<u32>()));
+    /// ```
     pub fn resume(self) -> ! {
         std::panic::resume_unwind(self.payload)
     }

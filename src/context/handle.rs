@@ -63,6 +63,11 @@ impl Context {
     }
 
     /// Makes a root step by step: clock, registry, values.
+    ///
+    /// ```
+    /// let (ctx, _cancel) = ironsys::Context::builder().value(7_u32).build();
+    /// assert_eq!(ctx.value::<u32>(), Some(&7));
+    /// ```
     pub fn builder() -> ContextBuilder {
         ContextBuilder::new()
     }
@@ -211,6 +216,13 @@ impl Context {
     }
 
     /// Returns whether the context is stopped.
+    ///
+    /// ```
+    /// let (ctx, cancel) = ironsys::Context::root();
+    /// assert!(!ctx.is_stopped());
+    /// cancel.cancel();
+    /// assert!(ctx.is_stopped());
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -218,6 +230,11 @@ impl Context {
     }
 
     /// Returns when the context stops by itself.
+    ///
+    /// ```
+    /// let (ctx, _cancel) = ironsys::Context::root();
+    /// assert!(ctx.with_timeout(std::time::Duration::from_secs(1)).deadline() > ctx.deadline());
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.node.deadline
@@ -236,6 +253,12 @@ impl Context {
     }
 
     /// Returns the clock that deadlines and sleeps are read from.
+    ///
+    /// ```
+    /// # let time = ironsys::time::VirtualClock::new();
+    /// let (ctx, _cancel) = ironsys::Context::builder().clock(time.clock()).build();
+    /// assert_eq!(ctx.clock().now(), time.now());
+    /// ```
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.node.root.clock

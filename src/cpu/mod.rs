@@ -44,6 +44,13 @@ pub struct Cpu {
 
 impl Cpu {
     /// Uses rayon's process-wide pool, which other crates share.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// assert_eq!(Cpu::global().map(&ctx, 1..4, |n| n * n)?, [1, 4, 9]);
+    /// # Ok::<(), CpuError>(())
+    /// ```
     #[must_use]
     pub fn global() -> Self {
         Cpu { cores: Cores::global() }
@@ -76,6 +83,11 @@ impl Cpu {
     }
 
     /// Returns how many threads compute.
+    ///
+    /// ```
+    /// assert_eq!(ironsys::cpu::Cpu::with_threads("hash", 2)?.threads(), 2);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn threads(&self) -> usize {
         self.cores.threads()
@@ -88,6 +100,15 @@ impl Cpu {
     ///
     /// # Errors
     /// The context is stopped, or `f` panicked.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let cpu = Cpu::global();
+    /// assert_eq!(cpu.run(&ctx, || (1..=5).product::<u32>())?, 120);
+    /// assert!(matches!(cpu.run(&ctx, || panic!("no")), Err::<(), _>(CpuError::Panicked(_))));
+    /// # Ok::<(), CpuError>(())
+    /// ```
     #[track_caller]
     pub fn run<R: Send>(&self, ctx: &Context, f: impl FnOnce() -> R + Send) -> Result<R, CpuError> {
         let work = Mutex::new(Some(f));
@@ -112,6 +133,14 @@ impl Cpu {
     ///
     /// # Cost
     /// The items are collected first. Worth it from some 10 µs of work in all.
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let lengths = Cpu::global().map(&ctx, ["a", "bcd"], str::len)?;
+    /// assert_eq!(lengths, [1, 3]);
+    /// # Ok::<(), CpuError>(())
+    /// ```
     #[track_caller]
     pub fn map<T, R, F>(
         &self,
@@ -141,6 +170,15 @@ impl Cpu {
     ///
     /// # Errors
     /// As for [`map`](Self::map).
+    ///
+    /// ```
+    /// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let mut image = vec![1_u8; 1000];
+    /// Cpu::global().for_each(&ctx, image.chunks_mut(100), |row| row.fill(7))?;
+    /// assert!(image.iter().all(|pixel| *pixel == 7));
+    /// # Ok::<(), CpuError>(())
+    /// ```
     #[track_caller]
     pub fn for_each<T, F>(
         &self,
@@ -208,6 +246,13 @@ impl fmt::Debug for Cpu {
 ///
 /// # Errors
 /// The context stopped, or `f` panicked.
+///
+/// ```
+/// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+/// # let (ctx, _cancel) = Context::root();
+/// assert_eq!(cpu::map(&ctx, ["a", "bcd"], str::len)?, [1, 3]);
+/// # Ok::<(), CpuError>(())
+/// ```
 #[track_caller]
 pub fn map<T, R, F>(
     ctx: &Context,
@@ -259,12 +304,23 @@ where
 ///
 /// # Errors
 /// The context is stopped, or `f` panicked.
+///
+/// ```
+/// # use ironsys::{Context, cpu::{self, Cpu, CpuError}};
+/// # let (ctx, _cancel) = Context::root();
+/// assert_eq!(cpu::run(&ctx, || (1..=5).product::<u32>())?, 120);
+/// # Ok::<(), CpuError>(())
+/// ```
 #[track_caller]
 pub fn run<R: Send>(ctx: &Context, f: impl FnOnce() -> R + Send) -> Result<R, CpuError> {
     Cpu::global().run(ctx, f)
 }
 
 /// Returns how many processors the machine has; at least 1.
+///
+/// ```
+/// assert!(ironsys::cpu::available() >= 1);
+/// ```
 #[must_use]
 pub fn available() -> usize {
     thread::available_parallelism()

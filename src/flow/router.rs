@@ -65,6 +65,15 @@ pub struct RuleStats {
 
 impl<T> Rules<T> {
     /// Begins without a rule.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let router = Router::new(Rules::<u32>::new())?;
+    /// Flow::of(0..3).route_to(&ctx, &router)?; // They match no rule.
+    /// assert_eq!((&*router.stats()[0].name, router.stats()[0].routed), ("(unmatched)", 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Rules<T> {
         Rules { rules: Vec::new(), otherwise: None }
     }
@@ -92,6 +101,16 @@ impl<T> Rules<T> {
     }
 
     /// Sets where items go that match no rule.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (rest, rests) = channel::bounded(10);
+    /// let router = Router::new(Rules::new().otherwise("rest", &rest))?;
+    /// Flow::of(0..3).route_to(&ctx, &router)?;
+    /// assert_eq!(rests.drain(), [0, 1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn otherwise(mut self, name: impl Into<String>, output: &Sender<T>) -> Rules<T> {
         self.otherwise = Some(Rule::new(name, Box::new(|_| true), output));
         self
@@ -134,6 +153,14 @@ impl<T> Router<T> {
     ///
     /// # Errors
     /// `rules`: two have the same name.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, _rx) = channel::bounded::<u32>(10);
+    /// let twice = Rules::new().when("a", |n| *n > 5, &tx).when("a", |n| *n > 7, &tx);
+    /// assert_eq!(Router::new(twice).unwrap_err().field(), "rules");
+    /// ```
     pub fn new(rules: Rules<T>) -> Result<Router<T>, BuildError> {
         Ok(Router { rules: Arc::new(Mutex::new(rules.check()?)) })
     }

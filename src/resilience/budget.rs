@@ -234,6 +234,17 @@ impl BudgetBuilder {
     }
 
     /// Sets the clock; the default is a system clock. Give it the one of your contexts.
+    ///
+    /// ```
+    /// # use ironsys::{resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::new();
+    /// let budget = Budget::builder().burst(1).floor_per_second(1).clock(&time.clock()).build()?;
+    /// assert!(budget.withdraw() && !budget.withdraw());
+    /// time.advance(Duration::from_secs(1));
+    /// assert!(budget.withdraw());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = clock.clone();
         self

@@ -231,6 +231,20 @@ impl BulkheadBuilder {
     }
 
     /// Sets how many calls may wait. The default is 0: none waits.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # use std::time::Duration;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let bulkhead = Bulkhead::builder("reports").concurrent(1).queue(1).build()?;
+    /// let out = bulkhead.call(&ctx, |ctx| {
+    ///     let hurried = ctx.with_timeout(Duration::from_millis(1));
+    ///     bulkhead.call(&hurried, |_| Ok::<_, ()>(1)).map_err(|_| "it waited until its time was up")
+    /// });
+    /// assert!(out.is_err());
+    /// assert_eq!(bulkhead.stats().refused, 0);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn queue(mut self, calls: usize) -> Self {
         self.queue = calls;
         self

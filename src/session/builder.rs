@@ -1,15 +1,13 @@
 //! Building a manager.
 
-use super::config::{Config, DeadLetter};
+use super::config::Config;
 use super::core::Core;
 use super::manager::Manager;
-use super::model::{Failure, Reason, Session};
+use super::model::Session;
 use super::policy::{Intensity, Restart};
-use super::store::{Corrupt, Snapshot, Store, StoreError};
 use crate::channel::Overflow;
 use crate::context::Context;
 use crate::error::BuildError;
-use crate::panics::Panicked;
 use crate::schedule::Backoff;
 use crate::sync::{Arc, thread};
 use crate::threads::ThreadCache;
@@ -21,7 +19,7 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<S: Session> {
     name: String,
-    config: Config<S>,
+    pub(super) config: Config<S>,
     parent: Option<Context>,
 }
 
@@ -70,12 +68,43 @@ impl<S: Session> Builder<S> {
     }
 
     /// Sets how many messages may wait for one session. The default is 64.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::{self, Receiver}, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Receiver<()>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.recv(cx.context()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).mailbox(1).build()?;
+    /// let (go, wait) = channel::bounded(1); // It is held at a message until we say go.
+    /// let taken = (0..3).filter(|_| all.try_tell(&7, wait.clone()).is_ok()).count();
+    /// assert!(taken <= 2); // one in hand, one in the mailbox
+    /// drop(go);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mailbox(mut self, messages: usize) -> Self {
         self.config.mailbox = messages;
         self
     }
 
     /// Sets what happens to a message that finds the mailbox full. The default is [`Overflow::Block`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::{self, Receiver}, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Receiver<()>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.recv(cx.context()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let newest = channel::Overflow::DropNewest;
+    /// let all = Manager::<S>::builder("s").sharded(1).mailbox(1).overflow(newest).build()?;
+    /// let (go, wait) = channel::bounded(1); // It is held at a message until we say go.
+    /// for _ in 0..3 {
+    ///     all.try_tell(&7, wait.clone())?; // never refused
+    /// }
+    /// assert!(all.stats().ledger.dropped >= 1);
+    /// drop(go);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn overflow(mut self, overflow: Overflow<S::Msg>) -> Self {
         self.config.overflow = overflow;
         self
@@ -83,6 +112,19 @@ impl<S: Session> Builder<S> {
 
     /// Sets how many messages of one session are handled before the next session has its turn. The
     /// default is 32.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let none = Manager::<S>::builder("s").sharded(1).turn(0).build();
+    /// assert_eq!(none.err().map(|error| error.field()), Some("turn"));
+    /// let all = Manager::<S>::builder("s").sharded(1).turn(1).build()?; // strictly in turn
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn turn(mut self, messages: usize) -> Self {
         self.config.turn = messages;
         self
@@ -91,6 +133,19 @@ impl<S: Session> Builder<S> {
     /// Sets how many threads there may be at once: those of the shards, those that stand in for
     /// blocked ones, and those of sessions that have their own. The default is 1,024. When all of them
     /// wait for sessions that have none, nobody goes on: see [`ask`](super::Sessions::ask).
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let few = Manager::<S>::builder("s").sharded(2).max_threads(1).build();
+    /// assert_eq!(few.err().map(|error| error.field()), Some("max_threads"));
+    /// let all = Manager::<S>::builder("s").sharded(2).max_threads(2).build()?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.config.max_threads = threads;
         self
@@ -139,6 +194,24 @@ impl<S: Session> Builder<S> {
     /// Sets how long to wait before each restart. The default is 10 ms, doubling up to 5 s, with
     /// [`Jitter::Equal`](crate::schedule::Jitter::Equal). When the sequence ends the session is given
     /// up; it begins anew when a period has passed without a restart.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{schedule::Backoff, time::VirtualClock};
+    /// # let time = VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let minute = std::time::Duration::from_secs(60);
+    /// let all = Manager::<S>::builder("s").sharded(1).backoff(Backoff::fixed(minute)).context(&ctx).build()?;
+    /// let since = time.now();
+    /// all.tell(&ctx, &7, None)?; // It fails at this, and starts again in a minute.
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// assert!(time.now() - since >= minute);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.config.backoff = backoff;
         self
@@ -146,39 +219,26 @@ impl<S: Session> Builder<S> {
 
     /// Sets how often a message may crash its session before it is a dead letter. The default is 1; more
     /// needs [`Session::again`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) }
+    /// # fn again(_: &Self::Msg) -> Option<Self::Msg> { Some(None) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = ironsys::channel::bounded(8);
+    /// let failed = move |_: &u32, _: &_, _| drop(tx.try_send(()));
+    /// let builder = Manager::<S>::builder("s").sharded(1).on_failure(failed);
+    /// let all = builder.poison_after(2).build()?; // `S::again` gives a copy
+    /// all.tell(&ctx, &7, None)?; // It fails at this, twice.
+    /// rx.recv(&ctx)?;
+    /// rx.recv(&ctx)?;
+    /// assert_eq!(all.ask(&ctx, &7, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poison_after(mut self, crashes: u32) -> Self {
         self.config.poison_after = crashes;
-        self
-    }
-
-    /// Sets after which time without a message a session is asked to leave memory. The default is
-    /// never, as is `Duration::MAX`. A session that stays is asked again, so the time must not be 0.
-    pub fn idle_after(mut self, time: Duration) -> Self {
-        self.config.idle_after = (time != Duration::MAX).then_some(time);
-        self
-    }
-
-    /// Sets how many states may be in memory: above that the ones used longest ago are asked to leave,
-    /// each shard looking after its own. The default is no limit.
-    pub fn live_limit(mut self, sessions: usize) -> Self {
-        self.config.live_limit = Some(sessions);
-        self
-    }
-
-    /// Sets where states are kept when they are not in memory, and after the end. The default is
-    /// nowhere.
-    ///
-    /// The manager drops it when it has ended, and `close` or the drop returns after that, even if there
-    /// are handles left: the same file can be opened again. Only a manager that one of its own sessions
-    /// closes or drops keeps the store until the last handle is gone.
-    pub fn store(mut self, store: impl Store<S::Id>) -> Self {
-        self.config.store = Some(Arc::new(store));
-        self
-    }
-
-    /// Sets what to do about a snapshot that cannot be read. The default is to refuse.
-    pub fn corrupt(mut self, corrupt: Corrupt) -> Self {
-        self.config.corrupt = corrupt;
         self
     }
 
@@ -186,14 +246,48 @@ impl<S: Session> Builder<S> {
     /// another thread. It is looked at once in that time, so whoever waits does so for twice as long at
     /// most. The default is 3 ms; `Duration::MAX`: never. The look is on the clock's timer thread, and
     /// under load only.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::{self, Receiver}, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Receiver<()>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.recv(cx.context()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let soon = std::time::Duration::from_millis(1);
+    /// let all = Manager::<S>::builder("s").sharded(1).stuck_after(soon).build()?;
+    /// let ((go, wait), (free, open)) = (channel::bounded(1), channel::bounded(1));
+    /// all.tell(&ctx, &7, wait)?; // It blocks the only shard ...
+    /// drop(free);
+    /// all.tell(&ctx, &8, open)?; // ... and another thread serves this one.
+    /// assert!(matches!(all.stop(&ctx, &8)?, Some(Reason::Asked)));
+    /// drop(go);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.config.stuck_after = (time != Duration::MAX).then_some(time);
         self
     }
 
-    /// Reports a session that has been at one turn for longer than `limit` as [`Failure::Hung`]. It is
+    /// Reports a session that has been at one turn for longer than `limit` as [`Failure::Hung`](super::Failure::Hung). It is
     /// looked at every [`stuck_after`](Self::stuck_after), or every `limit` if that is never, while
     /// something is at work. For sessions on shards. The default is not to, as for `Duration::MAX`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::{self, Receiver}, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Receiver<()>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.recv(cx.context()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (tx, rx) = channel::bounded(8);
+    /// let failed = move |_: &u32, failure: &Failure<_>, _| drop(tx.try_send(failure.to_string()));
+    /// let limit = std::time::Duration::from_millis(5);
+    /// let all = Manager::<S>::builder("s").sharded(1).hung_after(limit).on_failure(failed).build()?;
+    /// let (go, wait) = channel::bounded(1);
+    /// all.tell(&ctx, &7, wait)?; // It is held at this.
+    /// assert_eq!(rx.recv(&ctx)?, "at one message for more than 5ms");
+    /// drop(go);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hung_after(mut self, limit: Duration) -> Self {
         self.config.hung_after = (limit != Duration::MAX).then_some(limit);
         self
@@ -227,6 +321,20 @@ impl<S: Session> Builder<S> {
     /// # Cost
     /// Two looks at the clock, the text of the id and two short locks for each turn; nothing while
     /// sessions are idle.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// let all = Manager::<S>::builder("s").sharded(1).observe_turns(1).build()?;
+    /// all.ask(&ctx, &7, Some)?;
+    /// let sessions = all.sessions();
+    /// all.close(&ctx);
+    /// assert_eq!(sessions.slowest().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn observe_turns(mut self, slowest: usize) -> Self {
         self.config.observed = Some(slowest);
         self
@@ -250,74 +358,6 @@ impl<S: Session> Builder<S> {
     /// ```
     pub fn context(mut self, ctx: &Context) -> Self {
         self.parent = Some(ctx.clone());
-        self
-    }
-
-    /// Sets what is told of every failure, with the panic if it was one. It runs on the session's
-    /// thread. Without it failures are logged.
-    ///
-    /// ```
-    /// # use ironsys::{Context, channel::Reply, session::*};
-    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
-    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
-    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
-    /// # let (ctx, _cancel) = Context::root();
-    /// let (tx, rx) = ironsys::channel::bounded(8);
-    /// let told = move |id: &u32, failure: &_, _| drop(tx.try_send(format!("{id}: {failure}")));
-    /// let all = Manager::<S>::builder("s").sharded(1).on_failure(told).build()?;
-    /// all.tell(&ctx, &7, None)?;
-    /// assert_eq!(rx.recv(&ctx)?, "7: none");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn on_failure(
-        mut self,
-        f: impl Fn(&S::Id, &Failure<S::Error>, Option<Panicked>) + Send + Sync + 'static,
-    ) -> Self {
-        self.config.hooks.failure = Some(Arc::new(f));
-        self
-    }
-
-    /// Sets who gets the messages that a session had accepted and not handled when it ended. Without it
-    /// they are dropped, and counted.
-    pub fn on_undelivered(
-        mut self,
-        f: impl Fn(&S::Id, Vec<S::Msg>, &Reason<S::Error>) + Send + Sync + 'static,
-    ) -> Self {
-        self.config.hooks.undelivered = Some(Arc::new(f));
-        self
-    }
-
-    /// Sets who gets messages that crash their session, and those the overflow policy drops. Without
-    /// it they are dropped, and counted.
-    ///
-    /// ```
-    /// # use ironsys::{Context, channel::Reply, session::*};
-    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
-    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
-    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
-    /// # let (ctx, _cancel) = Context::root();
-    /// let (tx, rx) = ironsys::channel::bounded(8);
-    /// let told = move |letter: DeadLetter<_, _>| drop(tx.try_send((letter.id, letter.why)));
-    /// let all = Manager::<S>::builder("s").sharded(1).on_dead_letter(told).build()?;
-    /// all.tell(&ctx, &7, None)?;
-    /// assert_eq!(rx.recv(&ctx)?, (7, Died::Poison));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn on_dead_letter(
-        mut self,
-        f: impl Fn(DeadLetter<S::Id, S::Msg>) + Send + Sync + 'static,
-    ) -> Self {
-        self.config.hooks.dead_letter = Some(Arc::new(f));
-        self
-    }
-
-    /// Sets who is told when a state could not be saved. With the snapshot if the session has ended, so
-    /// that it is not lost; without if it stays in memory for that reason. Without it that is logged.
-    pub fn on_unsaved(
-        mut self,
-        f: impl Fn(&S::Id, Option<Snapshot>, StoreError) + Send + Sync + 'static,
-    ) -> Self {
-        self.config.hooks.unsaved = Some(Arc::new(f));
         self
     }
 

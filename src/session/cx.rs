@@ -239,6 +239,22 @@ impl<'a, S: Session> Cx<'a, S> {
     ///
     /// # Panics
     /// If `period` is zero.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> {
+    /// # let Some(reply) = msg else { cx.stop(); return Ok(()) };
+    /// cx.every(std::time::Duration::from_millis(1), || None); // in `handle`, where `None` means to stop
+    /// # reply.send(0).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// seven.ask(&ctx, Some)?;
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Finished)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn every(
         &mut self,
         period: Duration,
@@ -272,6 +288,23 @@ impl<'a, S: Session> Cx<'a, S> {
     /// has been accepted when a call that waits for that end returns, such as
     /// [`stop`](super::Sessions::stop); it finds room in any mailbox, and brings this session back if
     /// that has left memory. Restarts are no ends; `other` is not passivated while it is watched.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Address<S>>; type Error = String;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, String> { Ok(S) }
+    /// # fn handle(&mut self, msg: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), String> {
+    /// # let Some(other) = msg else { cx.stop(); return Ok(()) };
+    /// cx.watch(&other, |_, _| None); // in `handle`, where `None` means to stop
+    /// # Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// let (seven, eight) = (all.get_or_start(&ctx, &7)?, all.get_or_start(&ctx, &8)?);
+    /// seven.tell(&ctx, Some(eight))?;
+    /// all.stop(&ctx, &8)?;
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Finished)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn watch<O: Session>(
         &mut self,
         other: &Address<O>,

@@ -207,3 +207,27 @@ impl<E: fmt::Display> fmt::Debug for StartError<E> {
         write!(f, "StartError({self})")
     }
 }
+
+/// A supervisor that did not start: a child did not. Those before it have been stopped again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("child {child} did not start: {problem}")]
+pub struct ChildError {
+    pub(super) child: String,
+    pub(super) problem: String,
+}
+
+impl ChildError {
+    /// Returns the name of the child.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let zero = Child::task("a\0b", |_| Ok::<_, String>(()));
+    /// let error = Supervisor::builder("top").child(zero).start(&ctx).unwrap_err();
+    /// assert_eq!(error.child(), "a\0b");
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> &str {
+        &self.child
+    }
+}

@@ -5,14 +5,11 @@ use super::cell::{Cell, Order, Pushed};
 use super::core::Core;
 use super::errors::{AskError, StartError, TellError, Untold};
 use super::model::{Reason, Session};
-use super::slowest::Slowest;
-use super::stats::Stats;
 use super::worker;
 use crate::channel::Reply;
 use crate::context::{Context, Stop};
 use crate::sync::Arc;
 use std::fmt;
-use std::time::Duration;
 
 /// Finds, starts, tells and asks sessions by their ids. Cheap to clone; keeps no thread alive.
 ///
@@ -96,6 +93,18 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// [`StartError::Closed`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.try_get_or_start(&7)?; // It may be starting yet.
+    /// assert_eq!(seven.ask(&ctx, Some)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_get_or_start(&self, id: &S::Id) -> Result<Address<S>, StartError<S::Error>> {
         let hash = self.core.directory.hash(id);
         if let Some(cell) = self.core.directory.find(id, hash) {
@@ -143,6 +152,19 @@ impl<S: Session> Sessions<S> {
     ///
     /// # Errors
     /// [`TellError`], with the message.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let (reply, mut answer) = ironsys::channel::oneshot();
+    /// all.try_tell(&7, Some(reply))?;
+    /// assert_eq!(answer.recv(&ctx)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_tell(&self, id: &S::Id, msg: S::Msg) -> Result<(), TellError<S::Msg>> {
         let sent = self.core.tell(None, id, msg)?;
@@ -290,6 +312,19 @@ impl<S: Session> Sessions<S> {
 
     /// Has a session end after what it has accepted, without waiting for that; `false` if it is not in
     /// memory.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel::Reply, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
+    /// let seven = all.get_or_start(&ctx, &7)?;
+    /// assert!(all.try_stop(&7) && !all.try_stop(&8));
+    /// assert!(matches!(seven.wait_ended(&ctx)?, Some(Reason::Asked)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_stop(&self, id: &S::Id) -> bool {
         let cell = self.find(id);
         if let Some(cell) = &cell {
@@ -323,133 +358,29 @@ impl<S: Session> Sessions<S> {
 
     /// Has a session leave memory when it has handled what it has, if it wants to; `false` if it is
     /// not in memory.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # struct S; impl Session for S { type Id = u32; type Msg = (); type Error = &'static str;
+    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
+    /// # fn handle(&mut self, _: (), _: &mut Cx<'_, S>) -> Result<(), &'static str> { Ok(()) }
+    /// # fn save(&self) -> Option<Snapshot> { Some(Snapshot::new(1, "state")) } }
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use std::time::Duration;
+    /// let all = Manager::<S>::builder("s").sharded(1).store(MemoryStore::new()).build()?;
+    /// all.get_or_start(&ctx, &7)?;
+    /// assert!(all.passivate(&7));
+    /// while !all.is_empty() {
+    ///     ctx.sleep(Duration::from_millis(1))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn passivate(&self, id: &S::Id) -> bool {
         let cell = self.find(id);
         if let Some(cell) = &cell {
             self.core.order(cell, Order::Passivate, Reason::Asked);
         }
         cell.is_some()
-    }
-
-    /// Returns how many sessions are in memory.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.core.directory.len()
-    }
-
-    /// Returns whether no session is in memory.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns the ids of the sessions in memory, in no order.
-    ///
-    /// ```
-    /// # use ironsys::{Context, channel::Reply, session::*};
-    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
-    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
-    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
-    /// # let (ctx, _cancel) = Context::root();
-    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
-    /// all.get_or_start(&ctx, &7)?;
-    /// assert_eq!(all.ids(), [7]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn ids(&self) -> Vec<S::Id> {
-        let mut ids = Vec::with_capacity(self.len());
-        self.core.directory.each(|cell| ids.push(cell.id.clone()));
-        ids
-    }
-
-    /// Returns counts, the ledger, and the load of each shard.
-    ///
-    /// # Cost
-    /// Looks at every session in memory, under its lock: for a million some 50 ms.
-    ///
-    /// ```
-    /// # use ironsys::{Context, channel::Reply, session::*};
-    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
-    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
-    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
-    /// # let (ctx, _cancel) = Context::root();
-    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
-    /// all.get_or_start(&ctx, &7)?;
-    /// assert_eq!(all.stats().sessions, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats::of(&self.core)
-    }
-
-    /// Returns the sessions with the longest turns and how long those took on the manager's clock, the
-    /// slowest first; each session once. Empty unless
-    /// [`observe_turns`](super::Builder::observe_turns) says how many to keep. Sessions that have
-    /// ended stay in the list.
-    ///
-    /// ```
-    /// use ironsys::{Context, session::{Cx, Manager, Session}};
-    /// use std::convert::Infallible;
-    ///
-    /// struct Echo;
-    /// impl Session for Echo {
-    ///     type Id = u32;
-    ///     type Msg = ironsys::channel::Reply<()>;
-    ///     type Error = Infallible;
-    ///     fn start(_: &u32, _: &mut Cx<'_, Self>) -> Result<Self, Infallible> { Ok(Echo) }
-    ///     fn handle(&mut self, reply: Self::Msg, _: &mut Cx<'_, Self>) -> Result<(), Infallible> {
-    ///         reply.send(()).ok();
-    ///         Ok(())
-    ///     }
-    /// }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let (ctx, _cancel) = Context::root();
-    /// let echos = Manager::<Echo>::builder("echo").sharded(1).observe_turns(10).build()?;
-    /// echos.ask(&ctx, &7, |reply| reply)?;
-    /// let sessions = echos.sessions();
-    /// echos.close(&ctx);
-    /// assert_eq!(sessions.slowest()[0].0, 7);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn slowest(&self) -> Vec<(S::Id, Duration)> {
-        self.core.slowest.as_ref().map_or_else(Vec::new, Slowest::list)
-    }
-
-    /// Returns how many states are in memory. One load. A session that ends or leaves is taken out of
-    /// this count before it is taken out of [`len`](Self::len).
-    ///
-    /// ```
-    /// # use ironsys::{Context, channel::Reply, session::*};
-    /// # struct S; impl Session for S { type Id = u32; type Msg = Option<Reply<u32>>; type Error = &'static str;
-    /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
-    /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.ok_or("none")?.send(*cx.id()).ok(); Ok(()) } }
-    /// # let (ctx, _cancel) = Context::root();
-    /// # let all = Manager::<S>::builder("s").sharded(1).restart(Restart::Temporary).build()?;
-    /// all.get_or_start(&ctx, &7)?;
-    /// assert_eq!(all.live(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.core.idlers.live()
-    }
-
-    /// Returns the load of each shard; nothing if every session has a thread of its own.
-    #[must_use]
-    pub fn loads(&self) -> Vec<super::Load> {
-        self.core.shards.iter().map(|shard| shard.load()).collect()
-    }
-
-    /// Returns the `n` sessions with the fullest mailboxes, the fullest first.
-    ///
-    /// # Cost
-    /// As [`stats`](Self::stats).
-    #[must_use]
-    pub fn deepest(&self, n: usize) -> Vec<(S::Id, usize)> {
-        super::stats::deepest(&self.core, n)
     }
 }
 

@@ -40,7 +40,8 @@
 //! ```
 //!
 //! `README.md` in this folder has the protocol. The rooms: `model` is what users implement; `manager`,
-//! `handle`, `address` and `cx` are what they hold; `cell` is one session and `directory` all of them;
+//! `handle`, `address` and `cx` are what they hold, `counts` the numbers
+//! of `handle`; `builder`, `hooks` and `memory` say how a manager is set up; `cell` is one session and `directory` all of them;
 //! `shards`, `worker` and `turn` run them; `ending` and `sweep` let them go; `send`, `send_all` and
 //! `timers` bring messages; `supervisor` and `child` keep several
 //! of them running together; `policy`, `store` and `stats` are what their names say.
@@ -51,13 +52,16 @@ mod cell;
 mod child;
 mod config;
 mod core;
+mod counts;
 mod cx;
 mod directory;
 mod ending;
 mod errors;
 mod fifo;
 mod handle;
+mod hooks;
 mod manager;
+mod memory;
 mod model;
 mod policy;
 mod send;
@@ -78,7 +82,7 @@ pub use builder::Builder;
 pub use child::Child;
 pub use config::{DeadLetter, Died};
 pub use cx::Cx;
-pub use errors::{AskError, StartError, TellError, Untold};
+pub use errors::{AskError, ChildError, StartError, TellError, Untold};
 pub use handle::{Broadcast, Sessions};
 pub use manager::{Closed, Manager};
 pub use model::{Failure, Idle, Reason, Restore, Session};
@@ -86,5 +90,5 @@ pub use policy::{Intensity, Restart};
 pub use shards::Load;
 pub use stats::Stats;
 pub use store::{Corrupt, MemoryStore, Snapshot, Store, StoreError};
-pub use supervisor::{Builder as SupervisorBuilder, ChildError, Stopped, Strategy, Supervisor};
+pub use supervisor::{Builder as SupervisorBuilder, Stopped, Strategy, Supervisor};
 pub use timers::TimerId;

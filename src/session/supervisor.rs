@@ -6,6 +6,7 @@
 //! copies of a child. When that happens too often it stops all and ends itself.
 
 use super::child::{self, Child, Ended, Event, Running};
+use super::errors::ChildError;
 use super::policy::{Intensity, Recent};
 use crate::channel::{self, Answer, Receiver, Reply, Sender};
 use crate::context::{Canceller, Context, OnStop, Stop};
@@ -86,32 +87,19 @@ pub struct Stopped {
     pub gave_up: Option<String>,
 }
 
-/// A supervisor that did not start: a child did not. Those before it have been stopped again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("child {child} did not start: {problem}")]
-pub struct ChildError {
-    child: String,
-    problem: String,
-}
-
-impl ChildError {
-    /// Returns the name of the child.
+impl Builder {
+    /// Sets who is started again when one child has ended. The default is [`Strategy::OneForOne`].
     ///
     /// ```
     /// # use ironsys::{Context, session::*};
     /// # let (ctx, _cancel) = Context::root();
-    /// let zero = Child::task("a\0b", |_| Ok::<_, String>(()));
-    /// let error = Supervisor::builder("top").child(zero).start(&ctx).unwrap_err();
-    /// assert_eq!(error.child(), "a\0b");
+    /// let builder = Supervisor::builder("top").strategy(Strategy::OneForAll);
+    /// let idle = Child::task("idle", |ctx| Err::<(), _>(ctx.wait_stopped()));
+    /// let fails = Child::task("fails", |_| Err("no")); // and `idle` starts again with it
+    /// let mut supervisor = builder.child(idle).child(fails).start(&ctx)?;
+    /// assert_eq!(supervisor.wait_ended(&ctx)?.gave_up.as_deref(), Some("fails: no"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
-    pub fn child(&self) -> &str {
-        &self.child
-    }
-}
-
-impl Builder {
-    /// Sets who is started again when one child has ended. The default is [`Strategy::OneForOne`].
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
@@ -135,12 +123,34 @@ impl Builder {
     }
 
     /// Sets how long to wait before each restart. The default is not to wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let time = ironsys::time::VirtualClock::auto();
+    /// # let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let second = std::time::Duration::from_secs(1);
+    /// let builder = Supervisor::builder("top").backoff(ironsys::schedule::Backoff::fixed(second));
+    /// let since = time.now();
+    /// builder.child(Child::task("fails", |_| Err("no"))).start(&ctx)?.wait_ended(&ctx)?;
+    /// assert_eq!(time.now() - since, 5 * second); // five restarts
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
     /// Adds a child, started after those added before it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let child = Child::task("once", |_| Ok::<_, String>(())).restart(Restart::Temporary);
+    /// let mut supervisor = Supervisor::builder("top").child(child).start(&ctx)?;
+    /// assert_eq!(supervisor.wait_ended(&ctx)?.restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn child(mut self, child: Child) -> Self {
         self.children.push(child);
         self
@@ -182,6 +192,14 @@ impl Builder {
     /// # Errors
     /// A child did not start. It is not tried again. Under the supervisor's own name: it holds a zero
     /// byte, or there is no thread for it; then no child was started.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let supervisor = Supervisor::builder("top").start(&ctx)?;
+    /// assert_eq!(supervisor.stop(&ctx).restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start(self, ctx: &Context) -> Result<Supervisor, ChildError> {
         let (stopping, cut) = ctx.shielded(Duration::MAX).with_cancel();
         let (life, cancel) = stopping.with_cancel();
@@ -227,6 +245,14 @@ impl Builder {
 
 impl Supervisor {
     /// Starts to build a supervisor; the name is for its thread.
+    ///
+    /// ```
+    /// # use ironsys::{Context, session::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let error = Supervisor::builder("a\0b").start(&ctx).unwrap_err();
+    /// assert_eq!(error.child(), "a\0b"); // no name for a thread
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         Builder {
             name: name.into(),

@@ -13,6 +13,23 @@ use super::chaos::point;
 fn point() {}
 
 /// An atomic fence on the seam.
+///
+/// ```
+/// # use ironsys::sync::*;
+/// let (value, is_there) = (AtomicUsize::new(0), AtomicBool::new(false));
+/// std::thread::scope(|s| {
+///     s.spawn(|| {
+///         value.store(7, Ordering::Relaxed);
+///         fence(Ordering::Release); // who sees `true` below sees 7
+///         is_there.store(true, Ordering::Relaxed);
+///     });
+///     if is_there.load(Ordering::Relaxed) {
+///         fence(Ordering::Acquire);
+///         assert_eq!(value.load(Ordering::Relaxed), 7);
+///     }
+/// });
+/// # assert!(is_there.into_inner());
+/// ```
 #[inline]
 pub fn fence(order: super::Ordering) {
     point();
@@ -25,12 +42,24 @@ pub struct Mutex<T>(parking_lot::Mutex<T>);
 
 impl<T> Mutex<T> {
     /// Makes an unlocked mutex.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// assert_eq!(*Mutex::new(7).lock(), 7);
+    /// ```
     #[inline]
     pub fn new(value: T) -> Self {
         Mutex(parking_lot::Mutex::new(value))
     }
 
     /// Locks, waiting for whoever holds it. Hold it for short, never while running foreign code.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let names = Mutex::new(vec!["a"]);
+    /// names.lock().push("b");
+    /// assert_eq!(names.into_inner(), ["a", "b"]);
+    /// ```
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         point();
@@ -38,6 +67,11 @@ impl<T> Mutex<T> {
     }
 
     /// Takes the value out.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// assert_eq!(Mutex::new(7).into_inner(), 7);
+    /// ```
     #[inline]
     pub fn into_inner(self) -> T {
         self.0.into_inner()
@@ -50,12 +84,29 @@ pub struct Condvar(parking_lot::Condvar);
 
 impl Condvar {
     /// Makes a condition variable nobody waits on.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let (lock, nobody) = (Mutex::new(()), Condvar::new());
+    /// nobody.notify_all(); // Nobody waits: it is lost.
+    /// assert!(nobody.wait_until(lock.lock(), std::time::Instant::now()).1);
+    /// ```
     #[inline]
     pub fn new() -> Self {
         Condvar(parking_lot::Condvar::new())
     }
 
     /// Unlocks, waits for a notification and locks again.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let (ready, told) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| { *ready.lock() = true; told.notify_one() });
+    ///     let mut is_ready = ready.lock();
+    ///     while !*is_ready { is_ready = told.wait(is_ready) }
+    /// });
+    /// ```
     #[inline]
     pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         point();
@@ -64,6 +115,12 @@ impl Condvar {
     }
 
     /// Like [`wait`](Self::wait), until `deadline` at the longest; `true` if it has passed.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let (lock, never) = (Mutex::new(()), Condvar::new());
+    /// assert!(never.wait_until(lock.lock(), std::time::Instant::now()).1);
+    /// ```
     #[inline]
     pub fn wait_until<'a, T>(
         &self,
@@ -76,6 +133,19 @@ impl Condvar {
     }
 
     /// Wakes one waiting thread, if there is one.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let (ready, told) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         let mut is_ready = ready.lock();
+    ///         while !*is_ready { is_ready = told.wait(is_ready) }
+    ///     });
+    ///     *ready.lock() = true;
+    ///     told.notify_one(); // or the scope would not end
+    /// });
+    /// ```
     #[inline]
     pub fn notify_one(&self) {
         point();
@@ -83,6 +153,21 @@ impl Condvar {
     }
 
     /// Wakes every waiting thread.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let (open, told) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|s| {
+    ///     for _ in 0..2 {
+    ///         s.spawn(|| {
+    ///             let mut is_open = open.lock();
+    ///             while !*is_open { is_open = told.wait(is_open) }
+    ///         });
+    ///     }
+    ///     *open.lock() = true;
+    ///     told.notify_all(); // or the scope would not end
+    /// });
+    /// ```
     #[inline]
     pub fn notify_all(&self) {
         point();
@@ -90,88 +175,9 @@ impl Condvar {
     }
 }
 
-macro_rules! atomic {
-    ($name:ident, $value:ty) => {
-        /// The atomic of the same name in `std`, on the seam.
-        #[derive(Debug, Default)]
-        pub struct $name(std::sync::atomic::$name);
-
-        impl $name {
-            /// Makes an atomic holding `value`.
-            #[inline]
-            pub fn new(value: $value) -> Self {
-                Self(std::sync::atomic::$name::new(value))
-            }
-
-            /// Takes the value out.
-            pub fn into_inner(self) -> $value {
-                self.0.into_inner()
-            }
-
-            /// Reads the value.
-            #[inline]
-            pub fn load(&self, order: super::Ordering) -> $value {
-                point();
-                self.0.load(order)
-            }
-
-            /// Writes the value.
-            #[inline]
-            pub fn store(&self, value: $value, order: super::Ordering) {
-                point();
-                self.0.store(value, order);
-            }
-
-            /// Writes the value and returns the old one.
-            #[inline]
-            pub fn swap(&self, value: $value, order: super::Ordering) -> $value {
-                point();
-                self.0.swap(value, order)
-            }
-
-            /// Writes `new` if the value is `current`; returns the old value either way.
-            ///
-            /// # Errors
-            /// The value found, if it was another.
-            #[inline]
-            pub fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: super::Ordering,
-                failure: super::Ordering,
-            ) -> Result<$value, $value> {
-                point();
-                self.0.compare_exchange(current, new, success, failure)
-            }
-        }
-    };
-}
-atomic!(AtomicBool, bool);
-atomic!(AtomicUsize, usize);
-atomic!(AtomicU64, u64);
-
-macro_rules! arithmetic {
-    ($name:ident, $value:ty) => {
-        impl $name {
-            /// Adds, wrapping around, and returns the old value.
-            #[inline]
-            pub fn fetch_add(&self, value: $value, order: super::Ordering) -> $value {
-                point();
-                self.0.fetch_add(value, order)
-            }
-
-            /// Subtracts, wrapping around, and returns the old value.
-            #[inline]
-            pub fn fetch_sub(&self, value: $value, order: super::Ordering) -> $value {
-                point();
-                self.0.fetch_sub(value, order)
-            }
-        }
-    };
-}
-arithmetic!(AtomicUsize, usize);
-arithmetic!(AtomicU64, u64);
+#[path = "real_atomics.rs"]
+mod atomics;
+pub use atomics::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// Put into a core object: loom then reports it if it outlives its model. Nothing elsewhere.
 #[derive(Debug, Default)]
@@ -179,6 +185,14 @@ pub struct LeakTrack;
 
 impl LeakTrack {
     /// Makes the mark.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// struct Lock {
+    ///     _leak: LeakTrack, // Loom says so if it outlives its model.
+    /// }
+    /// let _lock = Lock { _leak: LeakTrack::new() };
+    /// ```
     #[inline(always)]
     pub fn new() -> Self {
         LeakTrack
@@ -301,6 +315,13 @@ pub mod thread {
     ///
     /// # Errors
     /// The operating system's, when it has no thread left to give.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// let thread = thread::spawn("adder", || 1 + 1)?;
+    /// assert_eq!(thread.join().unwrap(), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn spawn<T: Send + 'static>(
         name: &str,
         f: impl FnOnce() -> T + Send + 'static,
@@ -310,6 +331,11 @@ pub mod thread {
     }
 
     /// How many threads the machine runs at once; 1 if it does not say.
+    ///
+    /// ```
+    /// # use ironsys::sync::*;
+    /// assert!(thread::available_parallelism() >= 1);
+    /// ```
     #[must_use]
     pub fn available_parallelism() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -53,6 +53,13 @@ impl TopicPublisherBuilder {
     /// Sets how long the brokers may take to have an event on their disks; then they count as down.
     /// The default is 10 s; less than 2 s counts as that, since connecting again may take half a second
     /// and is part of it; the most is some 24 days.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(to.timeout(Duration::from_secs(30)).build().is_ok());
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -60,6 +67,13 @@ impl TopicPublisherBuilder {
 
     /// Sets a name that the events' ids begin with: `origin:17` in place of `17`. For topics that
     /// several outboxes are relayed to.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(to.origin("node-2").build().is_ok());
+    /// ```
     pub fn origin(mut self, name: impl Into<String>) -> Self {
         self.origin = Some(name.into());
         self
@@ -67,12 +81,30 @@ impl TopicPublisherBuilder {
 
     /// Sets the key of a message: Kafka keeps those of one key in order. Without it all events go to
     /// partition 0, so that all are in order.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// // What is before the first colon is whose payment it is.
+    /// let by_user = to.key_by(|event| event.body.split(|b| *b == b':').next().unwrap_or_default().to_vec());
+    /// assert!(by_user.build().is_ok());
+    /// ```
     pub fn key_by(mut self, key: impl Fn(&Event) -> Vec<u8> + Send + 'static) -> Self {
         self.key_by = Some(Box::new(key));
         self
     }
 
     /// Sets a property of librdkafka, such as `compression.type`, `security.protocol`, `linger.ms`.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(to.property("compression.type", "lz4").build().is_ok());
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(to.property("acks", "0").build().is_err()); // The answers rest on it.
+    /// ```
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.place.set(name, value);
         self
@@ -85,6 +117,14 @@ impl TopicPublisherBuilder {
     /// order and the answers rest on: `enable.idempotence`, `enable.gapless.guarantee`, `acks`,
     /// `message.timeout.ms`, `queue.buffering.max.messages`, `delivery.report.only.error`,
     /// `transactional.id`, or another name of one of them.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(to.build().is_ok()); // though no broker may be there
+    /// assert!(TopicPublisher::builder("127.0.0.1:9092", "").build().is_err());
+    /// ```
     pub fn build(self) -> Result<TopicPublisher, BuildError> {
         self.place.check("topic publisher", &KEPT)?;
         let wrong =
@@ -150,6 +190,13 @@ pub struct TopicPublisher {
 impl TopicPublisher {
     /// Starts to build a publisher to `topic` at some of the `brokers`: `host:port`, with commas in
     /// between.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let to = TopicPublisher::builder("127.0.0.1:9092", "payments");
+    /// assert!(format!("{to:?}").contains("payments"));
+    /// ```
     pub fn builder(brokers: impl Into<String>, topic: impl Into<String>) -> TopicPublisherBuilder {
         TopicPublisherBuilder {
             place: Place::new(brokers.into(), topic.into()),

@@ -34,6 +34,13 @@ impl TopicSourceBuilder {
     /// Sets how often commits are sent to the brokers. What was committed here and not sent when the
     /// process is killed comes again. The default is 200 ms; less than a millisecond counts as one, the
     /// most is a day.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// assert!(source.commit_every(Duration::from_secs(1)).build().is_ok());
+    /// ```
     pub fn commit_every(mut self, time: Duration) -> Self {
         self.commit_every = time;
         self
@@ -41,12 +48,27 @@ impl TopicSourceBuilder {
 
     /// Sets how long messages under way may take to be finished when their partition goes to another
     /// member; 0: they come again there. The default is 5 s. It has to be shorter than five minutes.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// let minutes = source.finish_within(Duration::from_secs(300));
+    /// assert_eq!(minutes.build().err().map(|e| e.field()), Some("finish_within"));
+    /// ```
     pub fn finish_within(mut self, time: Duration) -> Self {
         self.finish_within = time;
         self
     }
 
     /// Sets how many messages may be received and not committed. The default is 10,000; 0 is an error.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// assert_eq!(source.max_pending(0).build().err().map(|e| e.field()), Some("max_pending"));
+    /// ```
     pub fn max_pending(mut self, messages: usize) -> Self {
         self.max_pending = messages;
         self
@@ -54,6 +76,13 @@ impl TopicSourceBuilder {
 
     /// Sets a property of librdkafka, such as `auto.offset.reset`, `group.instance.id`,
     /// `partition.assignment.strategy`, `session.timeout.ms`.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// assert!(source.property("group.id", "other").build().is_err()); // Commits rest on it.
+    /// ```
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.place.set(name, value);
         self
@@ -65,6 +94,13 @@ impl TopicSourceBuilder {
     /// Brokers, topic or group cannot be; `max_pending` is 0; `finish_within` is five minutes or longer;
     /// a property that librdkafka does not know, or one that commits rest on: `group.id`,
     /// `enable.auto.commit`, `enable.auto.offset.store`, `max.poll.interval.ms`.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// assert!(source.build().is_ok()); // though no broker may be there
+    /// ```
     pub fn build(self) -> Result<TopicSource, BuildError> {
         const OF: &str = "topic source";
         let auto = ["enable.auto.commit", "enable.auto.offset.store", "auto.commit.interval.ms"];
@@ -174,6 +210,13 @@ struct Taken {
 impl TopicSource {
     /// Starts to build a source: a member of `group`, which shares `topic` at some of the `brokers`:
     /// `host:port`, with commas in between.
+    ///
+    /// ```
+    /// # use ironsys::brokers::kafka::{TopicPublisher, TopicSource};
+    /// # use std::time::Duration;
+    /// let source = TopicSource::builder("127.0.0.1:9092", "payments", "billing");
+    /// assert!(format!("{source:?}").contains("billing"));
+    /// ```
     pub fn builder(
         brokers: impl Into<String>,
         topic: impl Into<String>,

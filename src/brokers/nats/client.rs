@@ -1,6 +1,6 @@
 //! A connection that is made again when it breaks.
 
-use super::connection::{real_deadline, write_subscription};
+use super::connection::real_deadline;
 use super::error::NatsError;
 use super::message::Message;
 use super::options::Options;
@@ -59,18 +59,14 @@ pub struct Client {
     pub(super) pings: usize,
     pub(super) subscriptions: HashMap<u64, (String, Option<String>)>,
     /// Messages nobody has asked for yet.
-    held: VecDeque<Message>,
-    last: u64,
+    pub(super) held: VecDeque<Message>,
+    pub(super) last: u64,
     inbox: String,
     /// The most that the server takes.
     pub(super) largest: usize,
     /// How often a connection was made.
     pub(super) connects: u64,
 }
-
-/// Messages of a subject. Made by [`Client::subscribe`], and given back to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Subscription(pub(super) u64);
 
 /// The subscription to all answers.
 const INBOX: u64 = 1;
@@ -85,6 +81,15 @@ impl Client {
     ///
     /// # Errors
     /// A server refuses, or is none; or the context stopped.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let options = Options::new(["nats://127.0.0.1"])?;
+    /// let client = Client::connect(&ctx, options)?;
+    /// assert_eq!(client.connects(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(ctx: &Context, options: Options) -> Result<Client, NatsError> {
         let mut client = Client::new(options);
         client.ready(ctx)?;
@@ -117,12 +122,31 @@ impl Client {
     }
 
     /// Returns how often it has connected: more than once if the connection has broken.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// client.flush(&ctx)?;
+    /// assert!(client.connects() >= 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn connects(&self) -> u64 {
         self.connects
     }
 
     /// Gives the connection up; the next call makes a new one.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// client.disconnect();
+    /// client.flush(&ctx)?; // on another connection
+    /// assert_eq!(client.connects(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn disconnect(&mut self) {
         // Messages that have come are not lost with it.
         while let Ok(Some(said)) = self.take() {
@@ -146,6 +170,16 @@ impl Client {
     /// # Errors
     /// The subject cannot be one, the message is larger than the server takes, or 8 MiB are gathered and
     /// want to be flushed.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// client.publish("news.today", b"rain")?;
+    /// client.flush(&ctx)?;
+    /// assert!(client.publish("no subject", b"rain").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish(&mut self, subject: &str, payload: &[u8]) -> Result<(), NatsError> {
         self.send(subject, None, &[], payload)
     }
@@ -154,6 +188,16 @@ impl Client {
     ///
     /// # Errors
     /// As of [`publish`](Self::publish), and for names or values of headers that have line ends.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// let answers = client.subscribe("answers")?;
+    /// client.send("orders", Some("answers"), &[("Nats-Msg-Id", "17")], b"tea")?;
+    /// assert_eq!(client.next(&ctx, &answers)?.subject, "answers");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(
         &mut self,
         subject: &str,
@@ -220,6 +264,15 @@ impl Client {
     ///
     /// # Errors
     /// The connection broke, or could not be made; the context stopped.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// client.publish("news.today", b"rain")?;
+    /// client.flush(&ctx)?; // The server has it.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self, ctx: &Context) -> Result<(), NatsError> {
         self.ready(ctx)?;
         self.out.extend_from_slice(b"PING\r\n");
@@ -238,6 +291,15 @@ impl Client {
     ///
     /// # Errors
     /// Nobody is there to answer; the connection broke; the context stopped.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let mut client = Client::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// let answer = client.request(&ctx, "time", b"now?")?;
+    /// println!("{}", String::from_utf8_lossy(&answer.payload));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn request(
         &mut self,
         ctx: &Context,
@@ -260,81 +322,6 @@ impl Client {
     /// Where an answer of that name comes to this client.
     pub(super) fn reply_to(&self, name: &str) -> String {
         format!("{}.{name}", self.inbox)
-    }
-
-    /// Takes part in a subject from now on; `*` stands for one part, `>` for all that follow.
-    ///
-    /// # Errors
-    /// The subject cannot be one.
-    pub fn subscribe(&mut self, subject: &str) -> Result<Subscription, NatsError> {
-        self.subscribe_as(subject, None)
-    }
-
-    /// The same in a group: each message goes to one of it.
-    ///
-    /// # Errors
-    /// Subject or group cannot be one.
-    pub fn subscribe_in(&mut self, subject: &str, group: &str) -> Result<Subscription, NatsError> {
-        check_subject(group)?;
-        self.subscribe_as(subject, Some(group.to_owned()))
-    }
-
-    fn subscribe_as(
-        &mut self,
-        subject: &str,
-        group: Option<String>,
-    ) -> Result<Subscription, NatsError> {
-        check_subject(subject)?;
-        self.last += 1;
-        let subscription = (subject.to_owned(), group);
-        if self.wire.is_some() {
-            write_subscription(&mut self.out, self.last, &subscription);
-        }
-        self.subscriptions.insert(self.last, subscription);
-        Ok(Subscription(self.last))
-    }
-
-    /// Takes part no longer. Messages that have come are dropped.
-    pub fn unsubscribe(&mut self, subscription: Subscription) {
-        if self.subscriptions.remove(&subscription.0).is_some() && self.wire.is_some() {
-            let _ = write!(self.out, "UNSUB {}\r\n", subscription.0);
-        }
-        self.held.retain(|message| message.subscription != subscription.0);
-    }
-
-    /// Tells the server to send no more for a subscription, and waits until everything that it has sent
-    /// is here, in good order. A connection that is broken has told it already.
-    pub(super) fn end(&mut self, ctx: &Context, subscription: Subscription) {
-        if self.wire.is_some() {
-            let _ = write!(self.out, "UNSUB {}\r\n", subscription.0);
-            let _ = self.flush(ctx);
-        }
-    }
-
-    /// Takes the messages of a subscription that have come.
-    pub(super) fn take_held(&mut self, subscription: Subscription) -> VecDeque<Message> {
-        let held = std::mem::take(&mut self.held);
-        let (its, others): (VecDeque<_>, VecDeque<_>) =
-            held.into_iter().partition(|message| message.subscription == subscription.0);
-        self.held = others;
-        its
-    }
-
-    /// Waits for the next message of a subscription.
-    ///
-    /// # Cancellation
-    /// No message is lost by a deadline. A cancel breaks the connection: what comes until there is a new
-    /// one is missed.
-    ///
-    /// # Errors
-    /// The connection broke, and what came meanwhile is missed; the context stopped.
-    pub fn next(&mut self, ctx: &Context, of: &Subscription) -> Result<Message, NatsError> {
-        let id = of.0;
-        self.ready(ctx)?;
-        match self.wait(ctx, None, |message| message.subscription == id)? {
-            Some(message) => Ok(message),
-            None => Err(ctx.check().err().map_or_else(|| self.broken(), NatsError::Stopped)),
-        }
     }
 
     /// Waits for a message that is wanted, as long as `ctx` lets it and not after `until`; others are

@@ -55,12 +55,26 @@ pub enum NatsError {
 
 impl NatsError {
     /// Returns whether another try, later, may do better.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::NatsError;
+    /// assert!(NatsError::NoResponders { subject: "time".into() }.is_temporary());
+    /// assert!(!NatsError::Misused("`no subject` cannot be a subject".into()).is_temporary());
+    /// ```
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         matches!(self, NatsError::Io { .. } | NatsError::NoResponders { .. })
     }
 
     /// Returns why the context stopped, if that is what happened.
+    ///
+    /// ```
+    /// # use ironsys::{Context, brokers::nats::NatsError};
+    /// let (ctx, cancel) = Context::root();
+    /// cancel.cancel();
+    /// let error = NatsError::from(ctx.check().unwrap_err());
+    /// assert!(error.stop().is_some_and(|stop| stop.is_cancelled()));
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {

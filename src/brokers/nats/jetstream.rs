@@ -31,11 +31,30 @@ impl JetStream {
     /// # Cancellation
     /// # Errors
     /// As there.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// assert_eq!(jetstream.client().connects(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(ctx: &Context, options: Options) -> Result<JetStream, NatsError> {
         Ok(JetStream { client: Client::connect(ctx, options)? })
     }
 
     /// Returns the connection.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// # let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// jetstream.client().publish("usage.ada", b"2")?; // without an answer
+    /// jetstream.client().flush(&ctx)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
     }
@@ -48,6 +67,17 @@ impl JetStream {
     ///
     /// # Errors
     /// See [`NatsError`].
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// # let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// jetstream.ensure_stream(&ctx, "USAGE", &["usage.>"])?;
+    /// jetstream.ensure_stream(&ctx, "USAGE", &["usage.>"])?; // There is one.
+    /// assert_eq!(jetstream.len(&ctx, "USAGE")?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ensure_stream(
         &mut self,
         ctx: &Context,
@@ -70,6 +100,17 @@ impl JetStream {
     ///
     /// # Errors
     /// See [`NatsError`].
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// # let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// let ack_wait = std::time::Duration::from_secs(30);
+    /// jetstream.ensure_stream(&ctx, "USAGE", &["usage.>"])?;
+    /// jetstream.ensure_consumer(&ctx, "USAGE", "billing", ack_wait)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ensure_consumer(
         &mut self,
         ctx: &Context,
@@ -88,6 +129,17 @@ impl JetStream {
     ///
     /// # Errors
     /// See [`NatsError`].
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// # let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// let (seq, is_new) = jetstream.publish(&ctx, "usage.ada", "event-1", b"2")?;
+    /// let again = jetstream.publish(&ctx, "usage.ada", "event-1", b"2")?;
+    /// assert_eq!((is_new, again), (true, (seq, false)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish(
         &mut self,
         ctx: &Context,
@@ -113,6 +165,17 @@ impl JetStream {
     /// # Cancellation
     /// # Errors
     /// See [`NatsError`].
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::brokers::nats::JetStream;
+    /// # let mut jetstream = JetStream::connect(&ctx, Options::new(["nats://127.0.0.1"])?)?;
+    /// let before = jetstream.len(&ctx, "USAGE")?;
+    /// jetstream.publish(&ctx, "usage.ada", "event-1", b"2")?;
+    /// assert_eq!(jetstream.len(&ctx, "USAGE")?, before + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&mut self, ctx: &Context, stream: &str) -> Result<u64, NatsError> {
         let info = api(&mut self.client, ctx, &format!("STREAM.INFO.{stream}"), &Value::Null)?;
         Ok(info["state"]["messages"].as_u64().unwrap_or(0))

@@ -20,12 +20,14 @@ mod parse;
 mod publisher;
 mod servers;
 mod source;
+mod subscription;
 mod wire;
 
-pub use client::{Client, Subscription};
+pub use client::Client;
 pub use error::NatsError;
 pub use jetstream::JetStream;
 pub use message::Message;
 pub use options::Options;
 pub use publisher::JetStreamPublisher;
 pub use source::{JetStreamCommitter, JetStreamSource};
+pub use subscription::Subscription;

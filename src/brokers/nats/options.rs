@@ -46,6 +46,14 @@ impl Options {
     ///
     /// # Errors
     /// There is none, or one that is no such address.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://ada:secret@broker", "nats://backup:4333"])?;
+    /// assert_eq!(options.servers(), ["broker:4222", "backup:4333"]);
+    /// assert!(Options::new(["http://broker"]).is_err());
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn new<S: AsRef<str>>(urls: impl IntoIterator<Item = S>) -> Result<Options, BuildError> {
         let mut options = Options {
             servers: Vec::new(),
@@ -96,18 +104,39 @@ impl Options {
     }
 
     /// Sets the name under which the server lists the connection.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker"])?.name("billing");
+    /// assert!(format!("{options:?}").contains("billing"));
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Says who one is by a token.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker"])?.token("s3cret");
+    /// assert!(!format!("{options:?}").contains("s3cret"));
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.login = Login::Token(token.into());
         self
     }
 
     /// Says who one is by user and password.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker"])?.user("ada", "s3cret");
+    /// assert!(!format!("{options:?}").contains("s3cret"));
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.login = Login::User(user.into(), password.into());
         self
@@ -117,6 +146,13 @@ impl Options {
     ///
     /// # Errors
     /// That is no such seed.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker"])?;
+    /// assert_eq!(options.nkey("no seed").unwrap_err().field(), "nkey");
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn nkey(mut self, seed: &str) -> Result<Self, BuildError> {
         let seed = Seed::parse(seed).ok_or_else(|| wrong("nkey", "is no seed of a user"))?;
         self.login = Login::Nkey(seed);
@@ -132,12 +168,28 @@ impl Options {
 
     /// Sets how long a server may take to let one in, and how long it may read nothing of what is sent; by
     /// default 2 s. Less than a millisecond counts as one; `Duration::MAX` is no limit.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://127.0.0.1"])?.connect_timeout(std::time::Duration::from_millis(300));
+    /// assert_eq!(options.servers().len(), 1);
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect = time.max(Duration::from_millis(1));
         self
     }
 
     /// Sets the delays between the rounds in which all servers are tried; by default from 20 ms to 2 s.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// use ironsys::schedule::Backoff;
+    /// use std::time::Duration;
+    /// let options = Options::new(["nats://broker"])?.backoff(Backoff::fixed(Duration::from_secs(1)));
+    /// assert_eq!(options.servers(), ["broker:4222"]);
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -145,12 +197,26 @@ impl Options {
 
     /// Sets how many bytes a message that is received may have; by default 8 MiB. A server that sends more
     /// is hung up on.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker"])?.max_payload(64 * 1024);
+    /// assert_eq!(options.servers(), ["broker:4222"]);
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self
     }
 
     /// Returns the servers, as host and port.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// let options = Options::new(["nats://broker", "backup:4333"])?;
+    /// assert_eq!(options.servers(), ["broker:4222", "backup:4333"]);
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn servers(&self) -> &[String] {
         &self.servers

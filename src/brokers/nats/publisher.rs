@@ -45,6 +45,18 @@ pub struct JetStreamPublisher {
 
 impl JetStreamPublisher {
     /// Publishes to `subject`; `prefix` tells the ids of this outbox from those of others.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{brokers::nats::JetStreamPublisher, durable::Outbox};
+    /// # let outbox = Outbox::open("outbox")?;
+    /// # let options = Options::new(["nats://127.0.0.1"])?;
+    /// let publisher = JetStreamPublisher::new(options, "usage.all", "node-1");
+    /// let relay = outbox.relay(publisher).start(&ctx)?;
+    /// # let _ = relay;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(options: Options, subject: impl Into<String>, prefix: impl Into<String>) -> Self {
         let client = Client::new(options);
@@ -59,6 +71,19 @@ impl JetStreamPublisher {
     }
 
     /// Sets how long the stream may take for an answer before everything is sent again; by default 5 s.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{brokers::nats::JetStreamPublisher, durable::Outbox};
+    /// # let outbox = Outbox::open("outbox")?;
+    /// # let options = Options::new(["nats://127.0.0.1"])?;
+    /// let publisher = JetStreamPublisher::new(options, "usage.all", "node-1");
+    /// let hasty = publisher.patience(std::time::Duration::from_secs(1));
+    /// let relay = outbox.relay(hasty).start(&ctx)?;
+    /// # let _ = relay;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn patience(mut self, time: Duration) -> Self {
         self.patience = time;

@@ -1,10 +1,11 @@
 //! A durable consumer of JetStream as a source.
 
-use super::client::{Client, Subscription};
+use super::client::Client;
 use super::error::NatsError;
 use super::jetstream::ensure_consumer;
 use super::message::Message;
 use super::options::Options;
+use super::subscription::Subscription;
 use crate::context::Context;
 use crate::durable::{Committer, Delivery, Source, SourceError};
 use crate::sync::{Arc, Mutex};
@@ -71,6 +72,17 @@ impl JetStreamSource {
     /// # Cancellation
     /// # Errors
     /// See [`NatsError`]; there is no such stream, say.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{brokers::nats::JetStreamSource, durable::Source};
+    /// # let options = Options::new(["nats://127.0.0.1"])?;
+    /// let mut source = JetStreamSource::open(&ctx, options, "USAGE", "billing")?;
+    /// let delivery = source.recv(&ctx)?;
+    /// # let _ = delivery;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(
         ctx: &Context,
         options: Options,
@@ -85,6 +97,18 @@ impl JetStreamSource {
     /// # Cancellation
     /// # Errors
     /// See [`NatsError`].
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{brokers::nats::JetStreamSource, durable::Source};
+    /// # let options = Options::new(["nats://127.0.0.1"])?;
+    /// let slow = std::time::Duration::from_secs(300);
+    /// let mut source = JetStreamSource::open_with(&ctx, options, "USAGE", "reports", slow)?;
+    /// let delivery = source.recv(&ctx)?;
+    /// # let _ = delivery;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_with(
         ctx: &Context,
         options: Options,
@@ -116,6 +140,16 @@ impl JetStreamSource {
 
     /// Sets how many messages are asked for at a time; by default 64. They are out, and nobody else gets
     /// them meanwhile. 0 is 1; 1,048,576 is the most, and more is that.
+    ///
+    /// ```no_run
+    /// # use ironsys::{Context, brokers::nats::{Client, Options}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # use ironsys::{brokers::nats::JetStreamSource, durable::Source};
+    /// # let options = Options::new(["nats://127.0.0.1"])?;
+    /// let source = JetStreamSource::open(&ctx, options, "USAGE", "billing")?.batch(1);
+    /// # let _ = source; // one message is out at a time
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn batch(mut self, messages: usize) -> Self {
         self.batch = messages.clamp(1, MOST);

@@ -22,6 +22,17 @@ pub struct StreamEntry {
 
 impl StreamEntry {
     /// Returns the value of a field.
+    ///
+    /// ```no_run
+    /// # use ironsys::{brokers::redis::{Server, StreamSource}, durable::Delivery};
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "clicks", "count", "count-1").decode(|entry| {
+    ///     let body = entry.field("url").unwrap_or_default().to_vec();
+    ///     Delivery { position: 0, id: Vec::new(), key: Vec::new(), body }
+    /// });
+    /// # let _ = source;
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn field(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         let named = |(field, _): &&(Vec<u8>, Vec<u8>)| field == name.as_ref();

@@ -121,6 +121,15 @@ pub enum SharedLimitError {
 impl SharedLimitError {
     /// Returns how long until it could pass, if time is all that it takes: what a service answers in
     /// `Retry-After`.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// let not_yet = SharedLimitError::NotYet { wait: Duration::from_secs(2) };
+    /// assert_eq!(not_yet.retry_after(), Some(Duration::from_secs(2)));
+    /// assert_eq!(SharedLimitError::TooMany { asked: 9, burst: 5 }.retry_after(), None);
+    /// ```
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -130,6 +139,14 @@ impl SharedLimitError {
     }
 
     /// Returns whether Redis is the reason.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// assert!(SharedLimitError::Away("no route to host".into()).is_away());
+    /// assert!(!SharedLimitError::TooMany { asked: 9, burst: 5 }.is_away());
+    /// ```
     #[must_use]
     pub fn is_away(&self) -> bool {
         matches!(self, SharedLimitError::Away(_))
@@ -139,6 +156,17 @@ impl SharedLimitError {
 impl SharedLimit {
     /// Starts to build a limit: `burst` at once, and `rate` on the whole, for each key. Limits of one
     /// `name` are one limit; they should have the same numbers.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10).build()?;
+    /// assert!(SharedLimit::builder(&server, "", Rate::per_second(100), 10).build().is_err());
+    /// # drop(api);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn builder(
         server: &Server,
         name: impl Into<String>,
@@ -168,6 +196,18 @@ impl SharedLimit {
     ///
     /// # Errors
     /// See [`SharedLimitError`].
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10).build()?;
+    /// let never = api.try_acquire(&ctx, "user-7", 11).unwrap_err();
+    /// assert!(matches!(never, SharedLimitError::TooMany { asked: 11, burst: 10 }));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn try_acquire(
         &self,
         ctx: &Context,

@@ -41,12 +41,34 @@ impl SharedLimitBuilder {
     /// asks. What is not spent in the time in which `tokens` come in at the rate is given up, so all
     /// processes together pass at most `tokens` more than without leases; but a process that spends
     /// little of what it takes leaves less for the others. Each connection leases for itself.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10);
+    /// assert!(api.clone().lease(10).build().is_ok());
+    /// assert_eq!(api.lease(11).build().unwrap_err().field(), "lease"); // more than the burst
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn lease(mut self, tokens: u32) -> Self {
         self.lease = tokens;
         self
     }
 
     /// Sets how many calls may ask Redis at the same time; the others wait. The default is 4.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10);
+    /// assert!(api.clone().connections(16).build().is_ok());
+    /// assert_eq!(api.connections(0).build().unwrap_err().field(), "connections");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -54,6 +76,19 @@ impl SharedLimitBuilder {
 
     /// Sets how long Redis may take to accept a connection, and to answer, before it counts as away.
     /// The default is 250 ms.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # use ironsys::brokers::redis::{Passed, WhenAway};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let server = Server::new("redis://127.0.0.1:1")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10);
+    /// let api = api.timeout(Duration::from_millis(20)).build()?;
+    /// assert!(api.try_acquire(&ctx, "user-7", 1).unwrap_err().is_away()); // Nobody is there.
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -61,12 +96,39 @@ impl SharedLimitBuilder {
 
     /// Sets how long a connection leaves Redis alone after it was found to be away. The default is
     /// 200 ms; 0 tries at each call.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # use ironsys::brokers::redis::{Passed, WhenAway};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let server = Server::new("redis://127.0.0.1:1")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10);
+    /// let api = api.retry_every(Duration::ZERO).build()?;
+    /// assert!(api.try_acquire(&ctx, "user-7", 1).unwrap_err().is_away()); // Nobody is there ...
+    /// assert!(api.try_acquire(&ctx, "user-7", 1).unwrap_err().is_away()); // ... and again.
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn retry_every(mut self, time: Duration) -> Self {
         self.retry_every = time;
         self
     }
 
     /// Sets what happens when Redis is away. The default is [`WhenAway::FailClosed`].
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # use ironsys::brokers::redis::{Passed, WhenAway};
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let server = Server::new("redis://127.0.0.1:1")?;
+    /// let api = SharedLimit::builder(&server, "api", Rate::per_second(100), 10);
+    /// let api = api.when_away(WhenAway::FailOpen).build()?;
+    /// assert!(matches!(api.try_acquire(&ctx, "user-7", 1), Ok(Passed::Away))); // Nobody is there.
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn when_away(mut self, policy: WhenAway) -> Self {
         self.when_away = policy;
         self
@@ -78,6 +140,16 @@ impl SharedLimitBuilder {
     /// `name` is empty; `rate` is zero, unlimited, or more than a million a second; `burst` is 0, or
     /// takes more than 30 years to come in; `lease` is 0 or more than `burst`; `connections` is 0 or
     /// more than 1,024; `when_away` with no instances.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, SharedLimit, SharedLimitError};
+    /// # use ironsys::{Context, limit::Rate};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let none = SharedLimit::builder(&server, "api", Rate::per_second(100), 0).build();
+    /// assert_eq!(none.unwrap_err().field(), "burst");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn build(mut self) -> Result<SharedLimit, BuildError> {
         let each = self.rate.per().as_secs_f64() * 1e6 / f64::from(self.rate.count());
         let wrong = |field, why: &str| Err(BuildError::new("shared limit", field, why));

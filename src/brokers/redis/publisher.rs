@@ -31,6 +31,15 @@ pub struct StreamPublisherBuilder {
 impl StreamPublisherBuilder {
     /// Sets about how many entries the stream keeps; Redis drops the oldest, whether they were read or
     /// not. Without it, all are kept. 0 is an error.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let all = StreamPublisher::builder(&server, "payments");
+    /// assert_eq!(all.max_len(0).build().unwrap_err().field(), "max_len");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn max_len(mut self, entries: u64) -> Self {
         self.max_len = Some(entries);
         self
@@ -38,6 +47,15 @@ impl StreamPublisherBuilder {
 
     /// Sets the largest body, in bytes; a larger one is rejected without asking the server. The default
     /// is 64 MiB; Redis itself takes 512 MiB.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let small = StreamPublisher::builder(&server, "payments").max_body(4096);
+    /// assert!(small.build().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
@@ -45,6 +63,15 @@ impl StreamPublisherBuilder {
 
     /// Sets a name that the events' ids begin with: `origin:17` in place of `17`. For streams that
     /// several outboxes are relayed to; these also need [`server_ids`](Self::server_ids).
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let two = StreamPublisher::builder(&server, "payments").origin("node-2");
+    /// assert_eq!(two.build().unwrap_err().field(), "origin"); // without `server_ids`
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn origin(mut self, name: impl Into<String>) -> Self {
         self.origin = Some(name.into());
         self
@@ -52,12 +79,32 @@ impl StreamPublisherBuilder {
 
     /// Lets the server number the entries, in place of the events' own numbers. Then an event whose
     /// answer was lost is in the stream twice, with the same `id`; a consumer can drop the second.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let two = StreamPublisher::builder(&server, "payments").origin("node-2").server_ids();
+    /// assert!(two.build().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn server_ids(mut self) -> Self {
         self.server_ids = true;
         self
     }
 
     /// Sets the field `key`, by which a consumer keeps messages in order.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// // What is before the first colon is whose payment it is.
+    /// let by_user = StreamPublisher::builder(&server, "payments")
+    ///     .key_by(|event| event.body.split(|b| *b == b':').next().unwrap_or_default().to_vec());
+    /// assert!(by_user.build().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn key_by(mut self, key: impl Fn(&Event) -> Vec<u8> + Send + 'static) -> Self {
         self.key_by = Some(Box::new(key));
         self
@@ -68,6 +115,15 @@ impl StreamPublisherBuilder {
     /// # Errors
     /// `stream` is empty; `max_len` is 0; an `origin` without `server_ids`: the numbers of several
     /// outboxes would get into each other's way.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// assert!(StreamPublisher::builder(&server, "payments").build().is_ok());
+    /// assert!(StreamPublisher::builder(&server, "").build().is_err());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn build(self) -> Result<StreamPublisher, BuildError> {
         let wrong = |field, why: &str| Err(BuildError::new("stream publisher", field, why));
         if self.stream.is_empty() {
@@ -144,6 +200,15 @@ impl fmt::Debug for Batch {
 
 impl StreamPublisher {
     /// Starts to build a publisher to `stream`.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let builder = StreamPublisher::builder(&server, "payments");
+    /// assert!(format!("{builder:?}").contains("payments"));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn builder(server: &Server, stream: impl AsRef<[u8]>) -> StreamPublisherBuilder {
         StreamPublisherBuilder {
             server: server.clone(),

@@ -30,6 +30,12 @@ impl Server {
     ///
     /// # Errors
     /// `url`: it is none, or not one of a plain Redis.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::Server;
+    /// assert!(Server::new("redis://ada:secret@broker:6380/2").is_ok());
+    /// assert_eq!(Server::new("rediss://broker").unwrap_err().field(), "url"); // no TLS
+    /// ```
     pub fn new(url: impl AsRef<str>) -> Result<Server, BuildError> {
         let wrong = |why: String| BuildError::new("redis server", "url", why);
         let info = url.as_ref().into_connection_info().map_err(|e| wrong(e.to_string()))?;
@@ -45,6 +51,14 @@ impl Server {
     /// Sets how long the server may take to accept a connection, and to answer, before it counts as
     /// away. The default is 5 s. A context that stops ends a call earlier, but not the connecting: this
     /// takes as long as the look-up of the host's name, and then so long for each of its addresses.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::Server;
+    /// # use std::time::Duration;
+    /// let server = Server::new("redis://broker")?.timeout(Duration::from_secs(1));
+    /// assert!(format!("{server:?}").contains("1s"));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Server {
         self.timeout = timeout.max(Duration::from_millis(1));

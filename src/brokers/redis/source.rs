@@ -55,6 +55,15 @@ pub struct StreamSource {
 
 impl StreamSource {
     /// Starts to build a source: the member `consumer` of `group`, which is made if it is missing.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let builder = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(format!("{builder:?}").contains("billing-1"));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn builder(
         server: &super::Server,
         stream: impl AsRef<[u8]>,

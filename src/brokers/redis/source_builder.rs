@@ -49,6 +49,15 @@ impl StreamSourceBuilder {
 
     /// Lets a group that has to be made begin with what comes from now on. Without it, it begins with
     /// the oldest entry of the stream.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.from_now().build().is_ok()); // The group does not see what is old.
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn from_now(mut self) -> Self {
         self.from_now = true;
         self
@@ -56,6 +65,16 @@ impl StreamSourceBuilder {
 
     /// Sets how many entries are read at once. The default is 64. They are pending here until they are
     /// handled, so a small number spreads them better over the members.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.clone().batch(1).build().is_ok());
+    /// assert_eq!(source.batch(0).build().unwrap_err().field(), "batch");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn batch(mut self, entries: usize) -> Self {
         self.batch = entries;
         self
@@ -63,6 +82,15 @@ impl StreamSourceBuilder {
 
     /// Sets how long an entry has been pending with another member until it is taken over. The default
     /// is 60 s; it has to be longer than a message takes. 0 takes everything, always: only for tests.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.claim_idle(Duration::from_secs(600)).build().is_ok()); // reports take long
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn claim_idle(mut self, time: Duration) -> Self {
         self.claim_idle = time;
         self
@@ -70,12 +98,32 @@ impl StreamSourceBuilder {
 
     /// Sets how often it looks for such entries, while it receives. The default is 30 s, the first time
     /// is at the start; with [`Duration::MAX`] that is the only one.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.clone().claim_every(Duration::MAX).build().is_ok());
+    /// assert_eq!(source.claim_every(Duration::ZERO).build().unwrap_err().field(), "claim_every");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn claim_every(mut self, time: Duration) -> Self {
         self.claim_every = time;
         self
     }
 
     /// Sets how many deliveries may be uncommitted; a receive waits then. The default is 65,536.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.clone().max_pending(100).build().is_ok());
+    /// assert_eq!(source.max_pending(0).build().unwrap_err().field(), "max_pending");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn max_pending(mut self, deliveries: usize) -> Self {
         self.max_pending = deliveries;
         self
@@ -84,6 +132,17 @@ impl StreamSourceBuilder {
     /// Sets the pauses between attempts while Redis is away, and by
     /// [`max_attempts`](Backoff::max_attempts) or [`max_elapsed`](Backoff::max_elapsed) when the source
     /// fails; without these, there is no end. The default gives up after half a minute.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// # use ironsys::schedule::Backoff;
+    /// let for_ever = Backoff::fixed(Duration::from_secs(1));
+    /// assert!(source.retry(for_ever).build().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn retry(mut self, backoff: Backoff) -> Self {
         self.retry = backoff;
         self
@@ -93,6 +152,20 @@ impl StreamSourceBuilder {
     /// [`StreamPublisher`](super::StreamPublisher). The position is set by the source, and an empty id
     /// becomes the entry's number. Without it `id`, `key` and `body` are the fields of these names;
     /// empty is what is missing.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// # use ironsys::durable::Delivery;
+    /// let source = source.decode(|entry| {
+    ///     let body = entry.field("url").unwrap_or_default().to_vec();
+    ///     Delivery { position: 0, id: Vec::new(), key: Vec::new(), body }
+    /// });
+    /// assert!(source.build().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn decode(
         mut self,
         decode: impl Fn(&StreamEntry) -> Delivery + Send + Sync + 'static,
@@ -106,6 +179,17 @@ impl StreamSourceBuilder {
     /// # Errors
     /// `stream`, `group` or `consumer` is empty; `batch` or `max_pending` is 0; `claim_every` is less
     /// than a millisecond.
+    ///
+    /// ```
+    /// # use ironsys::brokers::redis::{Server, StreamPublisher, StreamSource};
+    /// # use std::time::Duration;
+    /// # let server = Server::new("redis://127.0.0.1:6379")?;
+    /// let source = StreamSource::builder(&server, "payments", "billing", "billing-1");
+    /// assert!(source.build().is_ok());
+    /// let nobody = StreamSource::builder(&server, "payments", "billing", "");
+    /// assert_eq!(nobody.build().unwrap_err().field(), "consumer");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn build(self) -> Result<StreamSource, BuildError> {
         let names = [
             ("stream", self.stream.is_empty()),

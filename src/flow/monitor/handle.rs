@@ -27,6 +27,16 @@ pub struct Monitor {
 
 impl Monitor {
     /// Makes a monitor that watches nothing yet; give it to [`Flow::monitor`](crate::flow::Flow).
+    ///
+    /// ```
+    /// # use ironsys::{Context, flow::{Flow, FlowError, Monitor, Never}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let monitor = Monitor::new();
+    /// assert!(monitor.report().segments.is_empty());
+    /// Flow::of(0..9).monitor(&monitor).count(&ctx)?;
+    /// assert_eq!(monitor.report().segments.len(), 1);
+    /// # Ok::<(), FlowError<Never>>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Monitor::default()

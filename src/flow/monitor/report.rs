@@ -68,6 +68,16 @@ impl Report {
 
     /// Returns the segment that holds the others up: the one that was busy the longest. `None`
     /// before the run.
+    ///
+    /// ```
+    /// # use ironsys::{Context, flow::{Flow, FlowError, Monitor, Never}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let monitor = Monitor::new();
+    /// let slow = Flow::of(0..9).buffer(4).map(|n| std::hint::black_box((0..n * 100_000).sum::<u64>()));
+    /// slow.named("sum").monitor(&monitor).count(&ctx)?;
+    /// assert!(monitor.report().bottleneck().is_some_and(|segment| segment.name.contains("sum")));
+    /// # Ok::<(), FlowError<Never>>(())
+    /// ```
     #[must_use]
     pub fn bottleneck(&self) -> Option<&SegmentStats> {
         self.segments.iter().max_by_key(|segment| segment.busy)

@@ -43,6 +43,17 @@ pub fn breaker(breaker: &Breaker) -> Guarded<'_, Fail> {
 
 impl<'a> Guarded<'a, Fail> {
     /// Sets what becomes of an item that has failed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, flow::{Flow, on_error}, resilience::Breaker};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").build()?;
+    /// let insert = |row: u32| if row == 1 { Err(std::io::Error::other("no")) } else { Ok(row) };
+    /// let policy = on_error::breaker(&breaker).then(on_error::skip());
+    /// assert_eq!(Flow::of(0..3).try_map(insert).on_error(policy).count(&ctx)?, 2);
+    /// assert_eq!(breaker.stats().failed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn then<P>(self, policy: P) -> Guarded<'a, P> {
         Guarded { breaker: self.breaker, then: policy }

@@ -35,6 +35,16 @@ impl<S: Stage> Flow<S> {
     /// A panic in a rule fails the run, as for [`map`](Flow::map).
     ///
     /// See [`Router`] for an example.
+    ///
+    /// ```
+    /// # use ironsys::{Context, channel, flow::{Flow, Router, Rules}};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let (odd, odds) = channel::bounded(10);
+    /// let router = Router::new(Rules::new().when("odd", |n: &u32| n % 2 == 1, &odd))?;
+    /// assert_eq!(Flow::of(0..5).route_to(&ctx, &router)?.count, 5);
+    /// assert_eq!(odds.drain(), [1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn route_to(
         self,

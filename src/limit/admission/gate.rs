@@ -1,11 +1,11 @@
 //! What users hold of an admission.
 
-use super::super::adaptive::{Algorithm, Brain, Fixed, Lessons, Outcome, check};
-use super::hall::{AdmissionError, Counts, Hall, Rules, Spot};
+use super::super::adaptive::{Algorithm, Brain, Fixed, Outcome, check};
+use super::hall::{AdmissionError, Hall, Rules, Spot};
+use super::stats::AdmissionStats;
 use super::values::{Priority, Tenant};
 use crate::context::{Context, Op};
 use crate::error::BuildError;
-use crate::observe::Ledger;
 use crate::sync::{Arc, LeakTrack, Mutex};
 use crate::time::Clock;
 use crate::wait::{Site, WaitKind, Waiter, Wakes};
@@ -170,6 +170,13 @@ impl Admission {
     }
 
     /// Returns the admission's counts.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// let gate = Admission::fixed(8).unwrap();
+    /// let _request = gate.try_enter().unwrap();
+    /// assert_eq!((gate.stats().limit, gate.stats().in_flight), (8, 1));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> AdmissionStats {
         let lessons = self.shared.brain.lessons();
@@ -209,6 +216,13 @@ pub struct Admitted {
 
 impl Admitted {
     /// Ends it: it was served.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// let gate = Admission::fixed(8).unwrap();
+    /// gate.try_enter().unwrap().success();
+    /// assert_eq!(gate.stats().successes, 1);
+    /// ```
     pub fn success(self) {
         self.end(Outcome::Success);
     }
@@ -226,9 +240,23 @@ impl Admitted {
     }
 
     /// Ends it, and nothing is learned: as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::limit::Admission;
+    /// let gate = Admission::fixed(8).unwrap();
+    /// gate.try_enter().unwrap().ignore();
+    /// assert_eq!((gate.stats().ignored, gate.stats().in_flight), (1, 0));
+    /// ```
     pub fn ignore(self) {}
 
     /// Ends it with an outcome.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Outcome};
+    /// let gate = Admission::fixed(8).unwrap();
+    /// gate.try_enter().unwrap().end(Outcome::Dropped);
+    /// assert_eq!(gate.stats().drops, 1);
+    /// ```
     pub fn end(mut self, outcome: Outcome) {
         self.said = true; // Dropping gives the place back without a second word.
         let shared = &self.of.shared;
@@ -324,12 +352,24 @@ pub struct AdmissionBuilder {
 
 impl AdmissionBuilder {
     /// Sets the least and the most that the limit can be.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Vegas};
+    /// let gate = Admission::builder(Vegas::default()).bounds(1..=8).build().unwrap();
+    /// assert_eq!(gate.stats().limit, 8); // The usual 20 is out of bounds.
+    /// ```
     pub fn bounds(mut self, bounds: RangeInclusive<usize>) -> Self {
         self.bounds = bounds;
         self
     }
 
     /// Sets the limit to begin with. By default 20, or the bound next to it.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Vegas};
+    /// let gate = Admission::builder(Vegas::default()).initial(3).build().unwrap();
+    /// assert_eq!(gate.stats().limit, 3);
+    /// ```
     pub fn initial(mut self, limit: usize) -> Self {
         self.initial = Some(limit);
         self
@@ -364,6 +404,13 @@ impl AdmissionBuilder {
 
     /// Sets how long one may wait otherwise, and how long somebody has to wait all the time for it to
     /// be an overload.
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// # use std::time::Duration;
+    /// let built = Admission::builder(Fixed).interval(Duration::from_millis(1)).build();
+    /// assert_eq!(built.unwrap_err().field(), "target"); // 5 ms, which is longer
+    /// ```
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -381,12 +428,27 @@ impl AdmissionBuilder {
     }
 
     /// Sets the clock: the one of the contexts that it is used with.
+    ///
+    /// ```
+    /// # use ironsys::{Context, limit::{Admission, Fixed}, time::VirtualClock};
+    /// let time = VirtualClock::auto();
+    /// let (ctx, _cancel) = Context::builder().clock(time.clock()).build();
+    /// let gate = Admission::builder(Fixed).initial(1).clock(time.clock()).build().unwrap();
+    /// let _first = gate.enter(&ctx).unwrap();
+    /// assert!(gate.enter(&ctx).is_err()); // shed after 100 ms, which pass at once
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
     /// Sets the name under which waits show in [`observe::tasks`](crate::observe::tasks).
+    ///
+    /// ```
+    /// # use ironsys::limit::{Admission, Fixed};
+    /// let gate = Admission::builder(Fixed).name("http").build().unwrap();
+    /// assert!(format!("{gate:?}").contains("http"));
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into());
         self
@@ -429,55 +491,5 @@ impl AdmissionBuilder {
 impl fmt::Debug for AdmissionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdmissionBuilder").field("bounds", &self.bounds).finish_non_exhaustive()
-    }
-}
-
-/// An admission at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AdmissionStats {
-    /// Requests: `done` were admitted, `failed` shed after a wait, `dropped` displaced or refused since
-    /// too many waited, `cancelled` gave up, `in_flight` wait.
-    pub ledger: Ledger,
-    /// The limit.
-    pub limit: usize,
-    /// How many are at work.
-    pub in_flight: usize,
-    /// How many wait.
-    pub waiting: usize,
-    /// Whether somebody has been waiting for an interval without a break.
-    pub is_overloaded: bool,
-    /// How many ended well, were refused or timed out, or said nothing.
-    pub successes: u64,
-    /// How many were refused or timed out.
-    pub drops: u64,
-    /// How many said nothing.
-    pub ignored: u64,
-}
-
-impl AdmissionStats {
-    fn of(hall: &Hall, now: Instant, lessons: Lessons) -> AdmissionStats {
-        let Counts { admitted, shed, displaced, refused, cancelled } = hall.counts;
-        let waiting = hall.waiting();
-        let dropped = displaced + refused;
-        let accepted = admitted + shed + dropped + cancelled + waiting as u64;
-        let in_flight = waiting as u64;
-        AdmissionStats {
-            ledger: Ledger {
-                accepted,
-                done: admitted,
-                failed: shed,
-                cancelled,
-                dropped,
-                in_flight,
-            },
-            limit: hall.limit,
-            in_flight: hall.in_flight,
-            waiting,
-            is_overloaded: hall.is_overloaded(now),
-            successes: lessons.successes,
-            drops: lessons.drops,
-            ignored: lessons.ignored,
-        }
     }
 }

@@ -9,7 +9,7 @@
 //!   (`published`).
 //!
 //! `turn` is the blocked call and `reservation` the place held without a thread; `spec` is what users
-//! name and `builder` what they build with.
+//! name, `setup` how each kind is made and changed, and `builder` what they build with.
 
 mod bucket;
 mod builder;
@@ -19,6 +19,7 @@ mod plan;
 mod published;
 mod queue;
 mod reservation;
+mod setup;
 mod spec;
 mod turn;
 mod window;

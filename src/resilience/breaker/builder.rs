@@ -139,6 +139,20 @@ impl BreakerBuilder {
 
     /// Sets how long probes may take to answer; then the breaker opens again, so that a probe which
     /// hangs does not keep it half-open for ever. The default is 60 s; `Duration::MAX` waits.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// # let time = VirtualClock::new();
+    /// let second = Duration::from_secs(1);
+    /// let breaker = Breaker::builder("db").probe_timeout(second).clock(&time.clock()).build()?;
+    /// breaker.half_open();
+    /// let _hangs = breaker.try_admit()?;
+    /// time.advance(second);
+    /// assert!(breaker.try_admit().is_err());
+    /// assert_eq!(breaker.state(), BreakerState::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn probe_timeout(mut self, time: Duration) -> Self {
         self.config.probe_timeout = time;
         self
@@ -178,6 +192,18 @@ impl BreakerBuilder {
     }
 
     /// Sets the clock; the default is a system clock. Give it the one of your contexts.
+    ///
+    /// ```
+    /// # use ironsys::{resilience::*, time::VirtualClock};
+    /// # use std::time::Duration;
+    /// let time = VirtualClock::new();
+    /// let breaker = Breaker::builder("db").clock(&time.clock()).build()?;
+    /// breaker.trip();
+    /// assert!(breaker.try_admit().is_err());
+    /// time.advance(Duration::from_secs(30));
+    /// assert!(breaker.try_admit().is_ok());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.config.clock = clock.clone();
         self

@@ -1,14 +1,16 @@
 //! What users hold of a breaker.
 
-use super::builder::{BreakerBuilder, Config};
-use super::core::{Core, Inner, Pass, Phase, Shared};
+use super::admission::Admission;
+use super::builder::BreakerBuilder;
+use super::core::{Core, Pass, Shared};
+use super::stats::BreakerStats;
 use super::{Answer, BreakerState, Open};
 use crate::context::{Context, Op, Stop};
 use crate::resilience::CallError;
 use crate::sync::{Arc, is_unwinding};
 use crate::wait::{Place, Site, WaitKind, Waiter, Wakes};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Stops calling what keeps failing, and finds out when it has recovered.
 ///
@@ -60,6 +62,12 @@ pub struct Breaker {
 
 impl Breaker {
     /// Starts to build a breaker; the name is for errors and waits.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(Breaker::builder("db").build()?.state(), BreakerState::Closed);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn builder(name: impl Into<String>) -> BreakerBuilder {
         BreakerBuilder::new(name.into().into())
     }
@@ -76,6 +84,16 @@ impl Breaker {
     ///
     /// # Panics
     /// With the panic of `f`, which counts as a failure.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").build()?;
+    /// let out = breaker.call(&ctx, |_| Err::<(), _>("down"));
+    /// assert_eq!(out, Err(CallError::Failed("down")));
+    /// assert_eq!(breaker.stats().failed, 1);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[inline]
     pub fn call<T, E>(
         &self,
@@ -223,43 +241,119 @@ impl Breaker {
     }
 
     /// Returns the state. An open breaker is open until somebody calls, even if its time is up.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let breaker = Breaker::builder("db").open_for(std::time::Duration::ZERO).build()?;
+    /// breaker.trip();
+    /// assert_eq!(breaker.state(), BreakerState::Open); // though a call would be let through
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.core.with(|inner, _, _| inner.state())
     }
 
     /// Returns the name.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// assert_eq!(Breaker::builder("db").build()?.name(), "db");
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.core.config.name
     }
 
     /// Opens the breaker as if a rule had said so: it probes when its time is up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").build()?;
+    /// breaker.trip();
+    /// assert!(breaker.call(&ctx, |_| Ok::<_, ()>(1)).unwrap_err().is_refusal());
+    /// assert!(breaker.stats().retry_after.is_some());
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn trip(&self) {
         self.force(BreakerState::Open);
     }
 
     /// Opens the breaker until somebody says otherwise.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let breaker = Breaker::builder("db").open_for(std::time::Duration::ZERO).build()?;
+    /// breaker.force_open();
+    /// assert!(breaker.try_admit().is_err());
+    /// assert_eq!(breaker.stats().retry_after, None); // There is no telling.
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn force_open(&self) {
         self.force(BreakerState::ForcedOpen);
     }
 
     /// Lets all calls through without looking at them.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::consecutive(1)).build()?;
+    /// breaker.disable();
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert_eq!(breaker.state(), BreakerState::Disabled);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn disable(&self) {
         self.force(BreakerState::Disabled);
     }
 
     /// Lets all calls through and goes on counting: to see what the rules would see.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::consecutive(1)).build()?;
+    /// breaker.metrics_only();
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// assert!(breaker.try_admit().is_ok());
+    /// assert_eq!(breaker.stats().failed, 1);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn metrics_only(&self) {
         self.force(BreakerState::MetricsOnly);
     }
 
     /// Lets probes through now.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").build()?;
+    /// breaker.force_open();
+    /// breaker.half_open();
+    /// assert_eq!(breaker.call(&ctx, |_| Ok::<_, ()>(1)), Ok(1)); // the probe
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn half_open(&self) {
         self.force(BreakerState::HalfOpen);
     }
 
     /// Closes the breaker, and forgets the calls so far.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let breaker = Breaker::builder("db").trip(Trip::consecutive(2)).build()?;
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err();
+    /// breaker.reset();
+    /// breaker.call(&ctx, |_| Err::<(), _>("down")).unwrap_err(); // the first again
+    /// assert_eq!(breaker.state(), BreakerState::Closed);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn reset(&self) {
         self.force(BreakerState::Closed);
     }
@@ -270,6 +364,15 @@ impl Breaker {
     }
 
     /// Returns the counts.
+    ///
+    /// ```
+    /// # use ironsys::resilience::*;
+    /// let breaker = Breaker::builder("db").build()?;
+    /// breaker.trip();
+    /// assert!(breaker.try_admit().is_err());
+    /// assert_eq!((breaker.stats().opened, breaker.stats().rejected), (1, 1));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> BreakerStats {
         let now = self.core.config.clock.now();
@@ -304,141 +407,6 @@ impl fmt::Debug for Breaker {
         f.debug_struct("Breaker")
             .field("name", &self.name())
             .field("state", &self.state())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A breaker at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BreakerStats {
-    /// The state.
-    pub state: BreakerState,
-    /// Its number; each transition adds one.
-    pub generation: u64,
-    /// Calls that ended well, whenever they were admitted.
-    pub succeeded: u64,
-    /// Calls that failed or panicked.
-    pub failed: u64,
-    /// Calls whose answer said nothing.
-    pub ignored: u64,
-    /// Answers that came after the state they were for; those of successes are in `succeeded` too.
-    pub stale: u64,
-    /// Calls turned away.
-    pub rejected: u64,
-    /// Calls that were slow, if a rule looks at that.
-    pub slow: u64,
-    /// How often it opened.
-    pub opened: u64,
-    /// Probes that have not answered.
-    pub probes_out: u32,
-    /// Calls of [`admit`](Breaker::admit) that wait.
-    pub waiting: usize,
-    /// How long until it is worth another try, as in [`Open`].
-    pub retry_after: Option<Duration>,
-    /// What each rule sees; of an open breaker, what it saw when it opened.
-    pub windows: Vec<WindowStats>,
-    /// Transitions that the listeners were too slow to be told.
-    pub untold: u64,
-}
-
-/// What one rule of a breaker sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WindowStats {
-    /// Calls in its window, as of the last call; of a consecutive rule, the bad ones in a row.
-    pub calls: u64,
-    /// Of these, those that failed, or were slow.
-    pub bad: u64,
-}
-
-impl BreakerStats {
-    fn of(inner: &Inner, _: &Config, succeeded: u64, now: Instant) -> Self {
-        let (probes_out, until) = match inner.phase {
-            Phase::HalfOpen { out, until, .. } => (out, until),
-            Phase::Open { until } => (0, until),
-            _ => (0, None),
-        };
-        let counts = &inner.counts;
-        let window = |(calls, bad)| WindowStats { calls, bad };
-        BreakerStats {
-            state: inner.state(),
-            generation: inner.generation,
-            succeeded,
-            failed: counts.failed,
-            ignored: counts.ignored,
-            stale: counts.stale,
-            rejected: counts.rejected,
-            slow: counts.slow,
-            opened: counts.opened,
-            probes_out,
-            waiting: inner.waiting.len(),
-            retry_after: until.map(|until| until.saturating_duration_since(now)),
-            windows: inner.windows.iter().map(|w| window(w.counts())).collect(),
-            untold: inner.news.untold,
-        }
-    }
-}
-
-// ===== impl Admission =====
-
-/// A call that a breaker admitted, and whose answer it awaits. Made by [`Breaker::try_admit`].
-///
-/// Dropped without an answer it is [`ignore`](Self::ignore), as for a caller that gave up; dropped by a
-/// panic that began since, it is [`failure`](Self::failure).
-#[must_use = "a breaker learns from answers: say how the call ended"]
-pub struct Admission<'a> {
-    core: &'a Core,
-    pass: Pass,
-    /// Whether the thread was unwinding already: then a drop says nothing.
-    unwinding: bool,
-}
-
-impl Admission<'_> {
-    /// Answers that the call did what it should.
-    #[inline]
-    pub fn success(self) {
-        let (core, pass) = (self.core, self.pass);
-        std::mem::forget(self); // Answered; it holds nothing else.
-        core.succeeded(pass);
-    }
-
-    /// Answers that the call failed.
-    pub fn failure(self) {
-        self.answer(Answer::Failure);
-    }
-
-    /// Answers that the call says nothing about what was called.
-    pub fn ignore(self) {
-        self.answer(Answer::Ignore);
-    }
-
-    /// Gives the answer.
-    pub fn answer(self, answer: Answer) {
-        let (core, pass) = (self.core, self.pass);
-        std::mem::forget(self);
-        core.answer(pass, answer);
-    }
-
-    /// Returns the number of the state that admitted the call.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.pass.generation
-    }
-}
-
-impl Drop for Admission<'_> {
-    fn drop(&mut self) {
-        let panicked = !self.unwinding && is_unwinding();
-        let answer = if panicked { Answer::Failure } else { Answer::Ignore };
-        self.core.answer(self.pass, answer);
-    }
-}
-
-impl fmt::Debug for Admission<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission")
-            .field("generation", &self.pass.generation)
             .finish_non_exhaustive()
     }
 }

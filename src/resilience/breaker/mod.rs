@@ -2,18 +2,22 @@
 //!
 //! * `trip`: when it opens, as a value; `window`: what such a rule remembers;
 //! * `core`: the state machine; `README.md` has its protocol;
-//! * `handle`: what users hold: [`Breaker`], and [`Admission`], the answer owed;
+//! * `handle`: what users hold: [`Breaker`]; `admission`: the answer owed; `stats`: its numbers;
 //! * `builder`: how it is set up; `news`: telling listeners.
 
+mod admission;
 mod builder;
 mod core;
 mod handle;
 mod news;
+mod stats;
 mod trip;
 mod window;
 
+pub use admission::Admission;
 pub use builder::BreakerBuilder;
-pub use handle::{Admission, Breaker, BreakerStats, WindowStats};
+pub use handle::Breaker;
+pub use stats::{BreakerStats, WindowStats};
 pub use trip::Trip;
 
 pub(super) use handle::of_an_error;

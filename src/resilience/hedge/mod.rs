@@ -146,6 +146,17 @@ impl Hedge {
     }
 
     /// Takes a token of `budget` for each attempt beyond the first. Without one, attempts that run go on.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let none = Budget::builder().burst(1).ratio(0.0).floor_per_second(0).build()?;
+    /// assert!(none.withdraw()); // all there was
+    /// let hedge = Hedge::after(std::time::Duration::ZERO).budget(&none);
+    /// assert_eq!(hedge.call(&ctx, |_| Ok::<_, ()>("pong")), Ok("pong"));
+    /// assert_eq!(hedge.stats().hedges, 0);
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn budget(mut self, budget: &Budget) -> Hedge {
         self.budget = Some(budget.clone());
         self

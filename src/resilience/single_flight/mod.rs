@@ -163,6 +163,16 @@ impl<K: Hash + Eq, T: Clone, E: Clone> SingleFlight<K, T, E> {
     /// # Errors
     /// As for [`call`](Self::call); [`Full`](CallError::Full) for all who waited if the pool's queue is
     /// full, and [`Stopped`](CallError::Stopped) if it is closed or gives the job up.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::Pool, resilience::*};
+    /// # let (ctx, _cancel) = Context::root();
+    /// let pool = Pool::builder("users").workers(1).build()?;
+    /// let users = SingleFlight::<u64, String, &str>::new();
+    /// let name = users.call_on(&ctx, &pool.submitter(), 7, |_| Ok("Ada".to_owned()));
+    /// assert_eq!(name.as_deref(), Ok("Ada"));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn call_on(
         &self,
