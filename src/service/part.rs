@@ -155,12 +155,18 @@ impl Part for Scheduler {
     }
 }
 
-/// Messages that were accepted and not handled are left; they have gone to `on_undelivered`.
+/// Messages that were accepted and not handled are left; they have gone to `on_undelivered`. So are last
+/// states that could not be saved; the error names whose they were, and they have gone to `on_unsaved`.
 impl<S: Session> Part for Manager<S> {
     fn drain(self: Box<Self>, ctx: &Context) -> Ended {
         let before = self.stats().ledger.dropped;
         let closed = self.close(ctx);
         let left = closed.ledger.dropped.saturating_sub(before);
-        Ended::clean().left("messages not handled", left)
+        let ended = Ended::clean().left("messages not handled", left);
+        if closed.unsaved == 0 {
+            return ended;
+        }
+        let ids = closed.unsaved_ids.join(", ");
+        ended.left("states not saved", closed.unsaved).error(format_args!("not saved: {ids}"))
     }
 }

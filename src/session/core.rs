@@ -20,6 +20,9 @@ use std::io;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+/// Sessions that a report names at most.
+pub(super) const MOST_NAMED: usize = 100;
+
 /// Why a session has ended, if it was said.
 pub(super) type Ended<S> = Option<Reason<<S as Session>::Error>>;
 
@@ -46,9 +49,22 @@ pub(super) struct Core<S: Session> {
     /// The zero of `Mail::used`.
     pub(super) epoch: Instant,
     pub(super) has_store: bool,
-    /// Where states are kept, until the manager has ended: handles that outlive it keep no file open.
-    store: Mutex<Option<Arc<dyn Store<S::Id>>>>,
+    kept: Mutex<Kept<S::Id>>,
     _leak: LeakTrack,
+}
+
+/// What becomes of last states.
+struct Kept<I> {
+    /// Where they go, until the manager has ended: handles that outlive it keep no file open.
+    store: Option<Arc<dyn Store<I>>>,
+    unsaved: Unsaved,
+}
+
+/// The last states that could not be saved: how many, and the first ids, by name.
+#[derive(Default)]
+pub(super) struct Unsaved {
+    pub(super) count: u64,
+    pub(super) ids: Vec<String>,
 }
 
 impl<S: Session> Core<S> {
@@ -64,7 +80,7 @@ impl<S: Session> Core<S> {
             after: ctx.shielded(Duration::MAX),
             epoch: ctx.clock().now(),
             has_store: store.is_some(),
-            store: Mutex::new(store),
+            kept: Mutex::new(Kept { store, unsaved: Unsaved::default() }),
             directory: Directory::new(),
             shards,
             idlers: Idlers::new(config.shards.max(1), config.idle_after, config.live_limit),
@@ -82,13 +98,29 @@ impl<S: Session> Core<S> {
     }
 
     pub(super) fn store(&self) -> Option<Arc<dyn Store<S::Id>>> {
-        self.store.lock().clone()
+        self.kept.lock().store.clone()
     }
 
     /// Nobody is left who would load or save.
     pub(super) fn drop_store(&self) {
-        let store = self.store.lock().take();
+        let store = self.kept.lock().store.take();
         panics::discard(store);
+    }
+
+    /// The last state of a session could not be saved.
+    pub(super) fn lost(&self, id: &S::Id) {
+        let name = panics::name(id);
+        // loom: unreached: a model's store does not fail.
+        let unsaved = &mut self.kept.lock().unsaved;
+        unsaved.count += 1;
+        if unsaved.ids.len() < MOST_NAMED {
+            unsaved.ids.push(name);
+        }
+    }
+
+    /// Who was lost since this was last asked.
+    pub(super) fn take_lost(&self) -> Unsaved {
+        std::mem::take(&mut self.kept.lock().unsaved)
     }
 
     #[inline]

@@ -89,6 +89,9 @@ impl<S: Session> Core<S> {
             Err(payload) => {
                 let e = failed(format!("save panicked: {}", panics::message(&*payload)));
                 panics::discard(payload);
+                if last {
+                    self.lost(&cell.id);
+                }
                 self.config.hooks.unsaved(&cell.id, None, e);
                 return false;
             }
@@ -102,6 +105,9 @@ impl<S: Session> Core<S> {
         match saved {
             Ok(()) => true,
             Err(e) => {
+                if last {
+                    self.lost(&cell.id);
+                }
                 self.config.hooks.unsaved(&cell.id, last.then_some(snapshot), e);
                 false
             }

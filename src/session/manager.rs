@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::cell::{Cell, Order};
-use super::core::{AllLeft, Core};
+use super::core::{AllLeft, Core, MOST_NAMED, Unsaved};
 use super::handle::Sessions;
 use super::model::{Reason, Session};
 use super::worker;
@@ -37,6 +37,11 @@ pub struct Closed {
     /// Those that had not: the ids, as their `Debug` shows them, of up to 100 sessions that had not ended,
     /// and been saved, when the context stopped. They have ended and been saved since.
     pub late: Vec<String>,
+    /// Sessions that have ended with this call and whose last state could not be saved; it has been given to
+    /// [`on_unsaved`](Builder::on_unsaved), or is lost, and the log says whose it was.
+    pub unsaved: u64,
+    /// The ids of up to 100 of them, as their `Debug` shows them.
+    pub unsaved_ids: Vec<String>,
 }
 
 impl<S: Session> Manager<S> {
@@ -107,7 +112,8 @@ impl<S: Session> Manager<S> {
     #[track_caller]
     pub fn close(mut self, ctx: &Context) -> Closed {
         let (in_time, late) = self.end(Some(ctx));
-        Closed { ledger: self.stats().ledger, in_time, late }
+        let Unsaved { count: unsaved, ids: unsaved_ids } = self.sessions.core.take_lost();
+        Closed { ledger: self.stats().ledger, in_time, late, unsaved, unsaved_ids }
     }
 
     fn end(&mut self, ctx: Option<&Context>) -> (bool, Vec<String>) {
@@ -116,6 +122,7 @@ impl<S: Session> Manager<S> {
         core.watch.stop();
         let inside = worker::works_for(&core) != 0;
         let mut in_time = !inside;
+        core.take_lost(); // Of those that have ended before.
         let cells = core.directory.close();
         if let Some(ctx) = ctx.filter(|_| !inside) {
             for cell in &cells {
@@ -159,10 +166,8 @@ pub(super) fn ended<R>(over: Result<R, Stop>) -> bool {
 /// Who has not ended yet, by name.
 fn late<S: Session>(cells: &[Arc<Cell<S>>]) -> Vec<String> {
     let not_over = cells.iter().filter(|cell| cell.with(|mail, _| !mail.is_over()));
-    not_over.take(MOST_LATE).map(|cell| panics::name(&cell.id)).collect()
+    not_over.take(MOST_NAMED).map(|cell| panics::name(&cell.id)).collect()
 }
-
-const MOST_LATE: usize = 100;
 
 impl<S: Session> Deref for Manager<S> {
     type Target = Sessions<S>;

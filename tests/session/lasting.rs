@@ -184,3 +184,58 @@ fn a_manager_that_has_ended_has_let_go_of_its_store_whatever_handles_there_are()
         }
     }
 }
+
+/// Saves nothing.
+struct Full;
+
+impl Store<u8> for Full {
+    fn load(&self, _: &Context, _: &u8) -> Result<Option<Snapshot>, StoreError> {
+        Ok(None)
+    }
+
+    fn save(&self, _: &Context, id: &u8, _: &Snapshot) -> Result<(), StoreError> {
+        match id {
+            2 => std::panic::resume_unwind(Box::new("no store")),
+            _ => Err(StoreError::Failed { id: id.to_string(), problem: "disk full".into() }),
+        }
+    }
+}
+
+#[test]
+fn a_close_names_those_whose_last_state_was_not_saved() {
+    for handed in [false, true] {
+        let (ctx, _cancel) = root();
+        let mut builder = Manager::<Falls>::builder("full").sharded(2).store(Full);
+        builder = builder.on_failure(|_, _, _| ());
+        if handed {
+            builder = builder.on_unsaved(|_, snapshot, _| assert!(snapshot.is_some()));
+        }
+        let manager = builder.build().unwrap();
+        for id in 0..=3 {
+            manager.ask(&ctx, &id, Some).unwrap();
+        }
+        // Not one of those that the close ends.
+        manager.stop(&ctx, &0).unwrap();
+        let mut closed = manager.close(&ctx);
+        closed.unsaved_ids.sort_unstable();
+        assert!(closed.in_time && closed.late.is_empty());
+        assert_eq!(
+            (closed.unsaved, &closed.unsaved_ids[..]),
+            (3, &["1".into(), "2".into(), "3".into()][..])
+        );
+    }
+}
+
+#[test]
+fn a_service_says_so_too() {
+    let (ctx, _cancel) = root();
+    let builder = Manager::<Falls>::builder("full").store(Full).on_failure(|_, _, _| ());
+    let manager = builder.build().unwrap();
+    manager.ask(&ctx, &7, Some).unwrap();
+    let mut service = ironsys::service::Service::builder("shop").build().unwrap();
+    service.start("sessions", |_| Ok::<_, String>((manager, ()))).unwrap();
+    let report = service.drain(&ctx);
+    assert!(!report.is_clean(), "{report}");
+    assert!(report.to_string().contains("states not saved"), "{report}");
+    assert!(report.to_string().contains("not saved: 7"), "{report}");
+}
