@@ -158,7 +158,8 @@ impl<S: Session> Sessions<S> {
         self.core.shards.iter().map(|shard| shard.load()).collect()
     }
 
-    /// Returns the `n` sessions with the fullest mailboxes, the fullest first.
+    /// Returns the `n` sessions with the fullest mailboxes, the fullest first. What a session has taken for
+    /// the turn it is at is in its mailbox no longer.
     ///
     /// # Cost
     /// As [`stats`](Self::stats).
