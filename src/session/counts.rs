@@ -158,7 +158,8 @@ impl<S: Session> Sessions<S> {
         self.core.shards.iter().map(|shard| shard.load()).collect()
     }
 
-    /// Returns the `n` sessions with the fullest mailboxes, the fullest first.
+    /// Returns the `n` sessions with the fullest mailboxes, the fullest first. What a session has taken for
+    /// the turn it is at is in its mailbox no longer.
     ///
     /// # Cost
     /// As [`stats`](Self::stats).
@@ -169,7 +170,7 @@ impl<S: Session> Sessions<S> {
     /// # fn start(_: &u32, _: &mut Cx<'_, S>) -> Result<S, &'static str> { Ok(S) }
     /// # fn handle(&mut self, m: Self::Msg, cx: &mut Cx<'_, S>) -> Result<(), &'static str> { m.recv(cx.context()).ok(); Ok(()) } }
     /// # let (ctx, _cancel) = Context::root();
-    /// # let all = Manager::<S>::builder("s").sharded(1).build()?;
+    /// let all = Manager::<S>::builder("s").sharded(1).turn(1).build()?; // takes one at a time
     /// let (go, wait) = channel::bounded(1); // It is held at a message until we say go.
     /// for _ in 0..5 {
     ///     all.tell(&ctx, &7, wait.clone())?;

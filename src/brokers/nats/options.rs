@@ -160,6 +160,16 @@ impl Options {
     }
 
     /// Sets whom TLS trusts and what it shows. Without it `tls://` trusts nobody, and does not connect.
+    ///
+    /// ```
+    /// # use ironsys::brokers::nats::Options;
+    /// # use std::sync::Arc;
+    /// let trusted = rustls::RootCertStore::empty(); // In earnest with the certificates one trusts.
+    /// let config = rustls::ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+    /// let options = Options::new(["broker"])?.tls(Arc::new(config)); // as `tls://broker`
+    /// assert_eq!(options.servers(), ["broker:4222"]);
+    /// # Ok::<_, ironsys::BuildError>(())
+    /// ```
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = true;
         self.tls_config = Some(config);
