@@ -132,7 +132,23 @@ impl Cron {
     /// ```
     #[must_use]
     pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
+        if self.is_never() {
+            return None;
+        }
         self.pattern.0.find_next_occurrence(&self.zoned(time)?, false).ok().map(instant)
+    }
+
+    /// Whether none of its months is as long as its days ask for. It is told by the sets: croner looks
+    /// at each month until the year 5000.
+    fn is_never(&self) -> bool {
+        let pattern = &self.pattern.0.pattern;
+        // A day of the week may be enough, and `L` and `W` are other days each month.
+        if !pattern.is_dow_wildcard() || pattern.days.has_modifiers() {
+            return false;
+        }
+        let Some(first) = pattern.days.values().into_iter().min() else { return false };
+        let is_too_short = |month: u16| LONGEST[usize::from(month) - 1] < first;
+        pattern.months.values().into_iter().all(is_too_short)
     }
 
     /// The last time up to `time`, itself included.
@@ -180,3 +196,6 @@ impl fmt::Display for Cron {
 
 /// How many missed times are counted one by one: a bound on what a job a year late can cost.
 const COUNTED: u64 = 1000;
+
+/// The days of each month, at most.
+const LONGEST: [u16; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

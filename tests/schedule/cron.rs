@@ -66,6 +66,18 @@ fn every(text: &str) -> Plan {
 }
 
 #[test]
+fn a_day_that_no_month_has_is_found_out_by_the_months() {
+    let epoch = std::time::SystemTime::UNIX_EPOCH;
+    for text in ["0 0 30 2 *", "0 0 30,31 2 *", "0 0 31 2,4,6,9,11 *", "0 0 31 SEP ?"] {
+        // Looking at each month takes a thousand times as long for so many.
+        assert!((0..1000).all(|_| cron(text).next_after(epoch).is_none()), "{text}");
+    }
+    for text in ["0 0 29 2 *", "0 0 31 2,3 *", "0 0 30 2 MON", "0 0 L 2 *", "0 0 30,L 2 *"] {
+        assert!(cron(text).next_after(epoch).is_some(), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_expression_or_no_zone_is_refused() {
     for text in
         ["", "* * * *", "61 * * * *", "* * * * * * *", "@sometimes", "a b c d e", "*/0 * * * *"]

@@ -24,6 +24,9 @@ pub struct Reader<T: Send> {
     /// The lane the run is from, and how much of it that lane still counts.
     lane: usize,
     held: usize,
+    /// With so many left in the run, those before are given back, so that writers need not wait for
+    /// the end of it.
+    mark: usize,
     /// Present if there are several readers.
     claim: Option<(Claim, usize)>,
     /// What was taken stays counted until somebody else gives it back.
@@ -33,6 +36,9 @@ pub struct Reader<T: Send> {
     over: bool,
 }
 
+/// No run is so long.
+const NO_MARK: usize = usize::MAX;
+
 impl<T: Send> Reader<T> {
     pub(super) fn new(link: Arc<Link<T>>, cancel: Canceller) -> Self {
         Reader {
@@ -41,6 +47,7 @@ impl<T: Send> Reader<T> {
             next: 0,
             lane: 0,
             held: 0,
+            mark: NO_MARK,
             claim: None,
             keeps: false,
             cancel,
@@ -78,7 +85,7 @@ impl<T: Send> Reader<T> {
 
     /// Looks for the next run; registers to wait if a `waiter` is given and nothing is there.
     fn look(&mut self, place: &mut Place, waiter: Option<&Arc<Waiter>>) -> Took {
-        let Reader { link, run, lane, held, keeps, claim, next, .. } = self;
+        let Reader { link, run, lane, held, mark, keeps, claim, next, .. } = self;
         if let Some((claim, count)) = claim {
             claim.end(std::mem::take(count));
         }
@@ -94,6 +101,7 @@ impl<T: Send> Reader<T> {
                     let counted = run.len() - usize::from(!*keeps);
                     state.lanes[from].held += counted;
                     *held = if *keeps { 0 } else { counted };
+                    *mark = if *held > state.lanes[from].half() { *held / 2 } else { NO_MARK };
                     Took::Run
                 }
                 Err(took) => took,
@@ -143,6 +151,18 @@ impl<T: Send> Reader<T> {
         }
     }
 
+    /// Gives back what was used of a long run.
+    #[inline(never)]
+    fn give_back(&mut self) {
+        self.mark = NO_MARK;
+        let used = self.held.saturating_sub(self.run.len());
+        self.held -= used;
+        self.link.with(|state, wakes| {
+            state.lanes[self.lane].held -= used;
+            state.admit(self.lane, wakes);
+        });
+    }
+
     /// Another reader has nothing to do: give it half of what is left.
     #[cold]
     fn share(&mut self) {
@@ -168,6 +188,9 @@ impl<T: Send> Pull for Reader<T> {
         cx.check()?;
         if let Some(item) = self.run.pop_front() {
             self.next += 1;
+            if self.run.len() == self.mark {
+                self.give_back();
+            }
             if let Some((claim, _)) = &self.claim
                 && !self.run.is_empty()
                 && self.link.is_hungry()

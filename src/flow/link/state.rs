@@ -34,7 +34,7 @@ pub(in super::super) enum Order {
 }
 
 /// The most items in a chunk. Beyond that the lock is a small part of the cost.
-const MAX_CHUNK: usize = 64;
+const MAX_CHUNK: usize = 128;
 /// The most items taken from one of several lanes in its turn.
 const MAX_TURN: usize = 16;
 
@@ -44,9 +44,9 @@ impl Lanes {
         Lanes { count: 1, capacity, order: Order::Fair, writers: 1 }
     }
 
-    /// How many items a writer collects at most: together at most a quarter of the capacity.
+    /// How many items a writer collects at most: together at most an eighth of the capacity.
     pub(super) fn chunk(&self) -> usize {
-        (self.capacity / 4 / self.writers.max(1)).clamp(1, MAX_CHUNK)
+        (self.capacity / 8 / self.writers.max(1)).clamp(1, MAX_CHUNK)
     }
 
     /// How many may be queued or held: the rest of the capacity is in the chunks.
@@ -96,6 +96,13 @@ pub(super) enum Took {
     Nothing,
     End,
     Broken,
+}
+
+impl<T> Lane<T> {
+    /// Half of what it takes.
+    pub(super) fn half(&self) -> usize {
+        self.limit.div_ceil(2).max(1)
+    }
 }
 
 impl<T> State<T> {
@@ -232,7 +239,9 @@ impl<T> State<T> {
         let readers = self.readers.max(1);
         let lane = &mut self.lanes[i];
         let available = lane.queue.len();
-        let share = available.div_ceil(readers).min(lane.limit.div_ceil(2).max(1));
+        // One reader takes all, and gives back half of it half way.
+        let share =
+            if readers == 1 { available } else { available.div_ceil(readers).min(lane.half()) };
         let k = share.min(most).min(claim.max(1));
         if k == available {
             std::mem::swap(run, &mut lane.queue);

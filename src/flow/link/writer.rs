@@ -89,14 +89,22 @@ impl<T: Send> Writer<T> {
             return Ok(true);
         }
         if let Some(since) = self.since.take() {
-            let took = sync::time::now().saturating_duration_since(since).as_nanos() as u64;
+            let now = sync::time::now();
+            let took = now.saturating_duration_since(since).as_nanos() as u64;
             let fast = took / count as u64 <= FAST.as_nanos() as u64;
             self.size = if fast { self.most.min(self.size * 2) } else { 1 };
+            // If it need not wait, the next chunk begins now.
+            self.since = Some(now);
         }
         let mut op = Flush { writer: self, place: Place::default() };
-        let Some(out) = op.try_now() else { return Ok(false) };
+        let Some(out) = op.try_now() else {
+            self.since = None;
+            return Ok(false);
+        };
         out?;
-        self.begin();
+        if self.since.is_none() {
+            self.begin();
+        }
         Ok(true)
     }
 

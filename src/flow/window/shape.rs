@@ -90,7 +90,7 @@ impl Window {
     }
 
     /// Windows of activity: one ends when nothing has come for `gap`; its end is `gap` after its last
-    /// item.
+    /// item. An item no further than `gap` from two windows that are still open makes one of them.
     ///
     /// # Errors
     /// `gap`: it is zero.
