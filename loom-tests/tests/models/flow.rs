@@ -22,10 +22,23 @@ fn chunks() {
     small("flow::chunks", || {
         let (ctx, _cancel) = Context::root();
         let monitor = Monitor::new();
-        let flow = Flow::range(0..3u32).buffer(8).monitor(&monitor);
+        let flow = Flow::range(0..3u32).buffer(16).monitor(&monitor);
         assert_eq!(flow.collect::<Vec<_>>(&ctx).expect("nobody stops it"), [0, 1, 2]);
         let report = monitor.report();
         assert!(report.is_balanced() && report.links[0].ledger.done == 3, "{report}");
+    });
+}
+
+/// The only reader of a long run gives room back half way: the writer, who waits for it, goes on.
+#[test]
+fn half_way() {
+    small("flow::half_way", || {
+        let (ctx, _cancel) = Context::root();
+        let monitor = Monitor::new();
+        let flow = Flow::range(0..6u32).buffer(4).monitor(&monitor);
+        assert_eq!(flow.count(&ctx).expect("nobody stops it"), 6);
+        let report = monitor.report();
+        assert!(report.is_balanced() && report.links[0].ledger.in_flight == 0, "{report}");
     });
 }
 
@@ -36,7 +49,7 @@ fn flush_before_wait() {
         let (ctx, _cancel) = Context::root();
         let (tx, rx) = channel::bounded(1);
         tx.try_send(1).expect("there is room");
-        let out = Flow::receiver(&rx).buffer(8).for_each(&ctx, |_| {
+        let out = Flow::receiver(&rx).buffer(16).for_each(&ctx, |_| {
             tx.close();
         });
         out.expect("nobody stops it");
