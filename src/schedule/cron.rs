@@ -2,7 +2,7 @@
 
 use crate::sync::Arc;
 use croner::parser::{CronParser, Year};
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneTransition};
 use jiff::{Timestamp, Zoned};
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,9 @@ use std::time::SystemTime;
 /// # Daylight saving time
 /// When the clock is set forward, an expression with a fixed time of day inside the gap runs at the
 /// end of the gap; one with a wild card, a list or a range simply has no such times. When it is set
-/// back, a fixed time of day runs once, in the first of the two hours, and the others run in both.
+/// back, a fixed time of day runs once, in the first of the two hours, and the others run in both. Where a
+/// zone leaves out more than two hours, as Samoa's did with the whole of 2011-12-30, times before the
+/// last two of them have no run.
 ///
 /// ```
 /// use ironsys::schedule::Cron;
@@ -135,7 +137,25 @@ impl Cron {
         if self.is_never() {
             return None;
         }
-        self.pattern.0.find_next_occurrence(&self.zoned(time)?, false).ok().map(instant)
+        let (mut from, mut itself) = (self.zoned(time)?, false);
+        loop {
+            if let Ok(next) = self.pattern.0.find_next_occurrence(&from, itself) {
+                return Some(instant(next));
+            }
+            (from, itself) = (self.after_long_gap(&from)?, true);
+        }
+    }
+
+    /// The end of the next gap that is too long for croner: it gives up in front of one.
+    fn after_long_gap(&self, from: &Zoned) -> Option<Zoned> {
+        let mut before = from.offset();
+        let is_end = |change: &TimeZoneTransition<'_>| {
+            let gap = change.offset().seconds()
+                - std::mem::replace(&mut before, change.offset()).seconds();
+            gap > LONGEST_GAP
+        };
+        let end = self.zone.following(from.timestamp()).find(is_end)?;
+        Some(end.timestamp().to_zoned(self.zone.clone()))
     }
 
     /// Whether none of its months is as long as its days ask for. It is told by the sets: croner looks
@@ -196,6 +216,9 @@ impl fmt::Display for Cron {
 
 /// How many missed times are counted one by one: a bound on what a job a year late can cost.
 const COUNTED: u64 = 1000;
+
+/// The longest time, in seconds, that croner looks on for the end of a gap.
+const LONGEST_GAP: i32 = 2 * 3600;
 
 /// The days of each month, at most.
 const LONGEST: [u16; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

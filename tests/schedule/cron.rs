@@ -276,3 +276,24 @@ fn a_job_a_year_late_is_bounded_work() {
     let missed = d.s.job("job").unwrap().missed;
     assert!((900..1100).contains(&missed), "{missed}"); // counted up to a thousand
 }
+
+#[test]
+fn a_day_that_a_zone_leaves_out_ends_nothing() {
+    let zone = TimeZone::get("Pacific/Apia").unwrap();
+    let hour = |time: SystemTime| {
+        Zoned::new(time.try_into().unwrap(), zone.clone()).strftime("%F %H").to_string()
+    };
+    let date: jiff::civil::DateTime = "2011-12-28T23:59:30".parse().unwrap();
+    let from: SystemTime = date.to_zoned(zone.clone()).unwrap().timestamp().into();
+    let three = |text| {
+        let daily = cron(text).zone("Pacific/Apia").unwrap();
+        let next = |time: &SystemTime| daily.next_after(*time);
+        std::iter::successors(next(&from), next).take(3).map(hour).collect::<Vec<_>>()
+    };
+    assert_eq!(three("0 12 * * *"), ["2011-12-29 12", "2011-12-31 12", "2012-01-01 12"]);
+    assert_eq!(three("0 0 * * *"), ["2011-12-29 00", "2011-12-31 00", "2012-01-01 00"]);
+    // In the last two hours of the gap, and so at its end.
+    assert_eq!(three("59 23 * * *"), ["2011-12-29 23", "2011-12-31 00", "2011-12-31 23"]);
+    let that_day = cron("0 12 30 12 *").zone("Pacific/Apia").unwrap();
+    assert_eq!(that_day.next_after(from).map(hour).as_deref(), Some("2012-12-30 12"));
+}
