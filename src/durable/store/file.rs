@@ -103,7 +103,9 @@ impl Open {
 
     fn on(disk: impl StorageBackend, inode: Inode) -> Result<Open, redb::Error> {
         let (tell, errors) = channel::bounded(1);
-        let file = Database::builder().create_with_backend(Watched { disk, tell })?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE);
+        let file = builder.create_with_backend(Watched { disk, tell })?;
         Ok(Open { file, errors, inode })
     }
 
@@ -117,6 +119,9 @@ impl Open {
         errors.try_recv().map_or(Ok(()), Err)
     }
 }
+
+/// Bytes of pages that are kept in memory. redb's own default is 1 GiB, and the system keeps them too.
+const CACHE: usize = 64 << 20;
 
 fn commit<'a>(
     file: &Database,
