@@ -29,6 +29,20 @@ pub struct ConsumerBuilder {
 impl ConsumerBuilder {
     /// Sets how many threads handle messages. The default is one for each processor. A key has its
     /// thread, by its hash; the keys of one thread wait for each other.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b", "c"])?;
+    /// outbox.close(&ctx)?; // so that the consumer comes to an end
+    /// let consumer = Consumer::builder().workers(3).build()?;
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, |_, _| Ok::<_, String>(()))?;
+    /// assert_eq!(report.ledger.done, 3);
+    /// # Ok(()) }
+    /// ```
     pub fn workers(mut self, threads: usize) -> Self {
         self.workers = threads;
         self
@@ -36,6 +50,12 @@ impl ConsumerBuilder {
 
     /// Sets how many messages may be received and not done with. The default is 256: then the source
     /// is not asked for more.
+    ///
+    /// ```
+    /// # use ironsys::durable::Consumer;
+    /// assert!(Consumer::builder().in_flight(16).build().is_ok());
+    /// assert!(Consumer::builder().in_flight(0).build().is_err());
+    /// ```
     pub fn in_flight(mut self, messages: usize) -> Self {
         self.in_flight = messages;
         self
@@ -44,6 +64,26 @@ impl ConsumerBuilder {
     /// Sets the pauses between attempts at a message, and by its
     /// [`max_attempts`](Backoff::max_attempts) how many there are; without, there is no end. The
     /// default is five attempts, doubling from 100 ms. The messages behind it of the same worker wait.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// use ironsys::schedule::Backoff;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::time::Duration;
+    /// outbox.append(&ctx, b"order 7")?;
+    /// outbox.close(&ctx)?;
+    /// let twice = Backoff::fixed(Duration::from_millis(1)).max_attempts(2);
+    /// let (consumer, tries) = (Consumer::builder().retry(twice).build()?, AtomicUsize::new(0));
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, |_, _| {
+    ///     if tries.fetch_add(1, Ordering::Relaxed) == 0 { Err("not yet") } else { Ok(()) }
+    /// })?;
+    /// assert_eq!((report.ledger.done, report.committed), (1, Some(1)));
+    /// # Ok(()) }
+    /// ```
     pub fn retry(mut self, backoff: Backoff) -> Self {
         self.retry = backoff;
         self
@@ -51,6 +91,12 @@ impl ConsumerBuilder {
 
     /// Sets how many ids are remembered, to drop what is delivered again. The default is 0: none.
     /// The memory is the process's; after a restart messages that were not committed come again.
+    ///
+    /// ```
+    /// # use ironsys::durable::Consumer;
+    /// // A broker that delivers again does so soon: the last 10,000 ids will do.
+    /// assert!(Consumer::builder().dedupe(10_000).build().is_ok());
+    /// ```
     pub fn dedupe(mut self, ids: usize) -> Self {
         self.dedupe = ids;
         self
@@ -58,12 +104,53 @@ impl ConsumerBuilder {
 
     /// Sets where messages go that fail at every attempt. Without it, one ends the consumer: nothing
     /// is dropped silently.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// use ironsys::{durable::DeadLetters, schedule::Backoff};
+    /// use std::time::Duration;
+    /// let letters = DeadLetters::new(Outbox::open(dir.path().join("dead"))?);
+    /// outbox.append_many(&ctx, ["good", "bad"])?;
+    /// outbox.close(&ctx)?;
+    /// let once = Backoff::fixed(Duration::ZERO).max_attempts(1);
+    /// let consumer = Consumer::builder().retry(once).dead_letters(&letters).build()?;
+    /// let handle = |_: &Context, m: &Delivery| if m.body == b"bad" { Err("bad") } else { Ok(()) };
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, handle)?;
+    /// assert_eq!((report.ledger.done, report.committed), (1, Some(2)));
+    /// # Ok(()) }
+    /// ```
     pub fn dead_letters(mut self, letters: &DeadLetters) -> Self {
         self.dead = Some(letters.clone());
         self
     }
 
     /// Sets the key of a message, in place of the source's.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// use std::sync::Mutex;
+    /// outbox.append_many(&ctx, ["a1", "b1", "a2", "b2"])?;
+    /// outbox.close(&ctx)?;
+    /// let by_letter = |m: &Delivery| m.body[..1].to_vec();
+    /// let consumer = Consumer::builder().workers(2).key_by(by_letter).build()?;
+    /// let seen = Mutex::new(Vec::new());
+    /// consumer.run_outbox(&ctx, outbox.reader("work")?, |_, m| {
+    ///     seen.lock().unwrap().push(m.body.clone());
+    ///     Ok::<_, String>(())
+    /// })?;
+    /// let seen = seen.into_inner().unwrap();
+    /// let of_a: Vec<_> = seen.iter().filter(|body| body[0] == b'a').collect();
+    /// assert_eq!(of_a, [b"a1", b"a2"]); // in order, whatever the others do
+    /// # Ok(()) }
+    /// ```
     pub fn key_by(mut self, key: impl Fn(&Delivery) -> Vec<u8> + Send + Sync + 'static) -> Self {
         self.key_by = Some(Arc::new(key));
         self
@@ -73,6 +160,13 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// `workers` or `in_flight`: 0, or more than 65,536.
+    ///
+    /// ```
+    /// # use ironsys::durable::Consumer;
+    /// assert!(Consumer::builder().build().is_ok());
+    /// let problem = Consumer::builder().workers(0).build().unwrap_err();
+    /// assert!(problem.to_string().contains("workers"));
+    /// ```
     pub fn build(self) -> Result<Consumer, BuildError> {
         for (field, value) in [("workers", self.workers), ("in_flight", self.in_flight)] {
             if !(1..=MOST).contains(&value) {
@@ -140,6 +234,12 @@ pub struct Control {
 
 impl Consumer {
     /// Starts to build a consumer.
+    ///
+    /// ```
+    /// # use ironsys::durable::Consumer;
+    /// let consumer = Consumer::builder().workers(4).in_flight(64).build();
+    /// assert!(consumer.is_ok());
+    /// ```
     pub fn builder() -> ConsumerBuilder {
         let retry = Backoff::exponential(Duration::from_millis(100))
             .max_delay(Duration::from_secs(10))
@@ -156,6 +256,26 @@ impl Consumer {
     }
 
     /// Returns a handle that pauses and stops it.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// // Nothing closes this outbox: whoever handles the last event ends the run.
+    /// outbox.append_many(&ctx, ["work", "more work", "enough"])?;
+    /// let consumer = Consumer::builder().workers(1).build()?;
+    /// let control = consumer.control();
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, |_, m| {
+    ///     if m.body == b"enough" {
+    ///         control.stop();
+    ///     }
+    ///     Ok::<_, String>(())
+    /// })?;
+    /// assert_eq!(report.committed, Some(3));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
@@ -169,6 +289,31 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`ConsumeError`]; the first one counts. What was done with is committed all the same.
+    ///
+    /// ```
+    /// use ironsys::Context;
+    /// use ironsys::durable::{Consumer, Outbox, Queue, QueueSource};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let (ctx, _cancel) = Context::root();
+    /// let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// outbox.append_many(&ctx, ["1.20", "3.40"])?;
+    ///
+    /// // In another process:
+    /// let source = QueueSource::open(dir.path(), "billing")?;
+    /// let consumer = Consumer::builder().workers(1).build()?;
+    /// let control = consumer.control();
+    /// let report = consumer.run(&ctx, source, |_, m| {
+    ///     if m.body == b"3.40" {
+    ///         control.stop(); // else it would wait for more
+    ///     }
+    ///     Ok::<_, String>(())
+    /// })?;
+    /// assert_eq!(report.ledger.done, 2);
+    /// # drop(queue);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn run<S, E, F>(
         self,
@@ -191,6 +336,23 @@ impl Consumer {
     ///
     /// # Errors
     /// As for [`run`](Self::run).
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["1.20", "3.40"])?;
+    /// outbox.close(&ctx)?;
+    /// let consumer = Consumer::builder().build()?;
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("billing")?, |_, m| match m.body.len() {
+    ///     0 => Err("no amount"),
+    ///     _ => Ok(()),
+    /// })?;
+    /// assert_eq!(report.committed, Some(2));
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn run_outbox<E, F>(
         self,
@@ -209,16 +371,56 @@ impl Consumer {
 impl Control {
     /// Receives nothing more for now; what was received is handled. One message more may come if the
     /// consumer waits for it already.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append_many(&ctx, ["a", "b"])?;
+    /// outbox.close(&ctx)?;
+    /// let consumer = Consumer::builder().workers(1).build()?;
+    /// let control = consumer.control();
+    /// control.pause(); // before it starts, say, until the database is there
+    /// control.resume();
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, |_, _| Ok::<_, String>(()))?;
+    /// assert_eq!(report.ledger.done, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self) {
         self.paused.publish(true);
     }
 
     /// Receives again.
+    ///
+    /// ```
+    /// # use ironsys::durable::Consumer;
+    /// let control = Consumer::builder().build()?.control();
+    /// control.pause();
+    /// control.resume();
+    /// control.resume(); // once is enough, twice no harm
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn resume(&self) {
         self.paused.publish(false);
     }
 
     /// Receives nothing more; what was received is handled and committed, and then the run ends.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Consumer, Delivery, Outbox}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// outbox.append(&ctx, b"never handled")?;
+    /// let consumer = Consumer::builder().build()?;
+    /// consumer.control().stop();
+    /// let report = consumer.run_outbox(&ctx, outbox.reader("work")?, |_, _| Ok::<_, String>(()))?;
+    /// assert_eq!(report.ledger.done, 0); // and it is still in the outbox
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn stop(&self) {
         self.stop.cancel_with("the consumer was stopped");

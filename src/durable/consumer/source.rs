@@ -61,6 +61,12 @@ pub enum SourceError {
 
 impl SourceError {
     /// Makes a [`Failed`](Self::Failed).
+    ///
+    /// ```
+    /// use ironsys::durable::SourceError;
+    /// let error = SourceError::failed("the broker has gone away");
+    /// assert_eq!(error.to_string(), "the source failed: the broker has gone away");
+    /// ```
     pub fn failed(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         SourceError::Failed(why.into())
     }

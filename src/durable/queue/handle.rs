@@ -80,6 +80,19 @@ impl Queue {
     /// in memory, say. [`Reader`](QueueError::Reader): the name is in use, or none.
     /// [`Build`](QueueError::Build): the thread does not start. [`Stopped`](QueueError::Stopped): so is
     /// `ctx`.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// let second = Queue::start(&ctx, &outbox, "billing").unwrap_err(); // a name belongs to one
+    /// assert!(second.to_string().contains("billing"));
+    /// assert!(Queue::start(&ctx, &outbox, "not/a/name").is_err());
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn start(ctx: &Context, outbox: &Outbox, name: &str) -> Result<Queue, QueueError> {
         let folder = outbox.folder();
@@ -108,6 +121,19 @@ impl Queue {
     ///
     /// # Cancellation
     /// The queue stops where it is, and is joined; what is not committed stays in the outbox.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// let report = queue.drain(&ctx); // at once: there is nothing that a reader would have to commit
+    /// assert!(report.error.is_none());
+    /// assert_eq!(report.stats.readers, 0);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     pub fn drain(mut self, ctx: &Context) -> QueueReport {
         self.intake.cancel_with("the queue drains");
@@ -117,24 +143,70 @@ impl Queue {
     }
 
     /// Returns whether it has ended: an error stopped it, or the outbox is closed and all committed.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// assert!(!queue.is_finished()); // it waits for events, and for readers
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.job.as_ref().is_none_or(Ticket::is_finished)
     }
 
     /// Returns its counts. How far it is behind, [`Outbox::stats`] says, with its name.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// assert_eq!(queue.stats().readers, 0); // nobody has read yet
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         *self.stats.get()
     }
 
     /// Returns a handle on its counts that does not keep it at work.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// let watcher = queue.watcher();
+    /// drop(queue);
+    /// assert_eq!(watcher.get().readers, 0); // the last counts are kept
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn watcher(&self) -> Watcher<QueueStats> {
         self.stats.clone()
     }
 
     /// Returns the path of the socket.
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::{Outbox, Queue}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (ctx, _cancel) = Context::root();
+    /// # let outbox = Outbox::open(dir.path())?;
+    /// let queue = Queue::start(&ctx, &outbox, "billing")?;
+    /// assert!(queue.path().ends_with("billing.sock"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -87,6 +87,14 @@ impl QueueSource {
     /// # Errors
     /// [`Path`](QueueError::Path): no socket can have such a path. [`Reader`](QueueError::Reader): the
     /// name is none.
+    ///
+    /// ```
+    /// use ironsys::durable::QueueSource;
+    /// # let dir = tempfile::tempdir()?;
+    /// assert!(QueueSource::open(dir.path(), "billing").is_ok()); // the owner may come later
+    /// assert!(QueueSource::open(dir.path(), "../billing").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(folder: impl AsRef<Path>, name: &str) -> Result<Self, QueueError> {
         let path = socket_path(folder.as_ref(), name)?;
         let backoff = Backoff::exponential(Duration::from_millis(10))
@@ -105,6 +113,16 @@ impl QueueSource {
 
     /// Sets the pauses while the owner is away. They begin anew when the sequence ends: an owner is
     /// never given up.
+    ///
+    /// ```
+    /// use ironsys::{durable::QueueSource, schedule::Backoff};
+    /// use std::time::Duration;
+    /// # let dir = tempfile::tempdir()?;
+    /// let often = Backoff::fixed(Duration::from_millis(100));
+    /// let source = QueueSource::open(dir.path(), "billing")?.backoff(often);
+    /// # drop(source);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
