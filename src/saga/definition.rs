@@ -155,6 +155,22 @@ impl SagaBuilder {
     /// Sets how an action is tried again that failed for now, and from which budget. What still fails
     /// then, for want of attempts, tokens or time, turns the saga round. The default is five attempts
     /// from 50 ms on, without a budget.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::Retry, saga::*, schedule::Backoff};
+    /// # use std::sync::atomic::{AtomicU32, Ordering};
+    /// # use std::time::Duration;
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// let tries = AtomicU32::new(0);
+    /// let act = move |_: &Context, turn: &Turn<'_>| match tries.fetch_add(1, Ordering::Relaxed) {
+    ///     0 => Err(StepError::transient("busy")),
+    ///     _ => Ok(turn.state().to_vec()),
+    /// };
+    /// let twice = Retry::new(Backoff::fixed(Duration::from_millis(1)).max_attempts(2));
+    /// let saga = Saga::builder("order").step("pay", act, no_undo).retry(twice).build()?;
+    /// assert!(Sagas::open(dir.path(), [saga])?.run(&ctx, "order", "a", b"").is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.inner.retry = transient(retry);
         self
@@ -162,6 +178,20 @@ impl SagaBuilder {
 
     /// Sets how a compensation is tried again. What still fails then is stuck. The default is ten
     /// attempts from 50 ms on, without a budget.
+    ///
+    /// ```
+    /// # use ironsys::{Context, resilience::Retry, saga::*, schedule::Backoff};
+    /// # use std::time::Duration;
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// let no = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no credit"));
+    /// let undo = |_: &Context, _: &Turn<'_>| Err(StepError::transient("no answer"));
+    /// let once = Retry::new(Backoff::fixed(Duration::ZERO).max_attempts(1));
+    /// let saga = Saga::builder("order").step("pay", no, undo).undo_retry(once).build()?;
+    /// let sagas = Sagas::open(dir.path(), [saga])?;
+    /// assert!(sagas.run(&ctx, "order", "a", b"").is_err());
+    /// assert_eq!(sagas.stuck().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn undo_retry(mut self, retry: Retry) -> Self {
         self.inner.undo_retry = transient(retry);
         self

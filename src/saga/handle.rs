@@ -106,6 +106,16 @@ impl Sagas {
     ///
     /// # Errors
     /// See [`OpenError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, durable::Outbox, saga::*};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().to_vec());
+    /// let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// let journal = Outbox::builder(dir.path()).max_bytes(1 << 30).open()?;
+    /// assert!(Sagas::over(journal, [saga])?.run(&ctx, "order", "a", b"").is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn over(
         outbox: Outbox,
         definitions: impl IntoIterator<Item = Saga>,
@@ -277,6 +287,25 @@ impl Sagas {
     ///
     /// # Errors
     /// [`Undone`](SagaError::Undone) is what it comes to, if it works; or see [`SagaError`].
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # use std::sync::atomic::{AtomicBool, Ordering};
+    /// # let (ctx, _cancel) = Context::root(); let dir = tempfile::tempdir()?;
+    /// static BANK_IS_THERE: AtomicBool = AtomicBool::new(false);
+    /// let no = |_: &Context, _: &Turn<'_>| Err(StepError::permanent("no credit"));
+    /// let undo = |_: &Context, _: &Turn<'_>| match BANK_IS_THERE.load(Ordering::Relaxed) {
+    ///     true => Ok(()),
+    ///     false => Err(StepError::permanent("no answer")),
+    /// };
+    /// let sagas = Sagas::open(dir.path(), [Saga::builder("order").step("pay", no, undo).build()?])?;
+    /// assert!(matches!(sagas.run(&ctx, "order", "a", b""), Err(SagaError::Stuck { .. })));
+    ///
+    /// BANK_IS_THERE.store(true, Ordering::Relaxed);
+    /// assert!(matches!(sagas.retry(&ctx, "a"), Err(SagaError::Undone { .. })));
+    /// assert!(sagas.list().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn retry(&self, ctx: &Context, id: &str) -> Result<Vec<u8>, SagaError> {
         let (_busy, mut run) = self.take(id)?;
@@ -355,6 +384,15 @@ impl Sagas {
     }
 
     /// Returns how many records the journal keeps: some for each open saga, and some spare.
+    ///
+    /// ```
+    /// # use ironsys::{Context, saga::*};
+    /// # let dir = tempfile::tempdir()?;
+    /// let act = |_: &Context, turn: &Turn<'_>| Ok(turn.state().to_vec());
+    /// let saga = Saga::builder("order").step("pay", act, no_undo).build()?;
+    /// assert_eq!(Sagas::open(dir.path(), [saga])?.journal_len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn journal_len(&self) -> u64 {
         self.journal.len()

@@ -102,6 +102,12 @@ impl Builder {
     /// Tells `f` of a part that has not ended when its time is over, or when the service is forced; by
     /// default that goes to the log as an error. It runs on whichever thread notices, often the clock's
     /// timer thread: it must be short.
+    ///
+    /// ```
+    /// # use ironsys::service::*;
+    /// let loud = Service::builder("shop").on_overdue(|late| eprintln!("{late}"));
+    /// assert!(loud.build().is_ok());
+    /// ```
     pub fn on_overdue(mut self, f: impl Fn(&Overdue) + Send + Sync + 'static) -> Self {
         self.on_overdue = Arc::new(f);
         self

@@ -62,6 +62,15 @@ impl DeadlockWatch {
     }
 
     /// Ends the watch, as dropping does.
+    ///
+    /// ```
+    /// # use ironsys::export::*;
+    /// # let (ctx, _cancel) = ironsys::Context::root();
+    /// let every = std::time::Duration::from_millis(500);
+    /// let watch = DeadlockWatch::start(&ctx, every, |deadlock| eprintln!("{deadlock}"))?;
+    /// watch.stop();
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn stop(self) {
         self.periodic.stop();
     }

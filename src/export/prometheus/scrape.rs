@@ -245,6 +245,15 @@ impl Scrape {
     }
 
     /// Adds what a part has to show.
+    ///
+    /// ```
+    /// # use ironsys::{export::*, pool::Pool};
+    /// let pool = Pool::builder("jobs").workers(2).build()?;
+    /// let mut scrape = Scrape::new();
+    /// scrape.part(&[("pool", "jobs")], &pool.stats());
+    /// assert!(scrape.text().contains("pool=\"jobs\""));
+    /// # Ok::<(), ironsys::BuildError>(())
+    /// ```
     pub fn part(&mut self, labels: Labels<'_>, part: &impl Measured) -> &mut Self {
         part.measure(labels, self);
         self
