@@ -3,7 +3,7 @@
 use super::keys::{Entered, Keys, Places};
 use super::turn::Shared;
 use crate::channel::{SendError, TrySendError};
-use crate::context::{Context, Op};
+use crate::context::{Context, Op, Stop};
 use crate::observe::Ledger;
 use crate::pool::errors::{SubmitError, TrySubmitError};
 use crate::pool::options::JobOptions;
@@ -209,6 +209,24 @@ impl KeyedSubmitter {
     #[must_use]
     pub fn name(&self) -> &str {
         self.shared.threads.name()
+    }
+
+    /// Returns why the pool is over, as [`Submitter::over`](crate::pool::Submitter::over) does.
+    ///
+    /// ```
+    /// # use ironsys::{Context, pool::{KeyedPool, Pool}};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (ctx, _cancel) = Context::root();
+    /// let pool = KeyedPool::over(Pool::builder("files").workers(1)).build()?;
+    /// let submitter = pool.submitter();
+    /// assert!(submitter.over().is_none());
+    /// pool.drain(&ctx);
+    /// assert!(submitter.over().unwrap().to_string().contains("the pool was drained"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn over(&self) -> Option<Stop> {
+        self.shared.threads.over()
     }
 
     fn ctx(&self) -> &Context {
