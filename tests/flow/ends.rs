@@ -91,6 +91,36 @@ fn a_worker_that_is_held_up_keeps_nothing_from_the_others() -> Plain {
     Ok(())
 }
 
+/// The same at the end of the source, with a chunk for each worker left to give.
+#[test]
+fn the_last_chunk_of_a_worker_does_not_wait_for_another() -> Plain {
+    // The slow ones fill their lane, and with those at the end some are left in the chunk.
+    const QUICK: u32 = 400;
+    const LATE: std::ops::Range<u32> = 800..810;
+    const END: u32 = 870;
+    let quick = |n: u32| n < QUICK || LATE.contains(&n);
+    for _ in 0..16 {
+        let (ctx, _cancel) = root();
+        // How many quick ones are done, and on which thread.
+        let (done, changed) = (Mutex::new((0, None)), Condvar::new());
+        let waited =
+            Flow::range(0..END).key_by(|n| quick(*n)).par_map(Par::workers(2).window(1024), |n| {
+                let mut done = done.lock().unwrap();
+                let here = std::thread::current().id();
+                if quick(n) {
+                    *done = (done.0 + 1, Some(here));
+                    changed.notify_all();
+                    return false;
+                }
+                let more = |done: &mut (u32, _)| done.0 < QUICK + 10 && done.1 != Some(here);
+                n == QUICK
+                    && changed.wait_timeout_while(done, PATIENCE / 4, more).unwrap().1.timed_out()
+            });
+        assert!(waited.none(&ctx, |late| *late)?);
+    }
+    Ok(())
+}
+
 #[test]
 fn a_batch_ends_in_time_although_items_come_without_a_pause() -> Plain {
     let (ctx, _cancel) = root();

@@ -78,3 +78,21 @@ fn the_report_counts_what_went_through() -> Plain {
     assert!(report.to_string().contains("bottleneck: "), "{report}");
     Ok(())
 }
+
+/// The two lanes of a merge are one link: it holds what both hold.
+#[test]
+fn the_report_of_a_merge_has_the_room_of_both_lanes() -> Plain {
+    let (ctx, _cancel) = root();
+    let monitor = Monitor::new();
+    let flow = Flow::range(0..500).merge(Flow::range(0..500)).monitor(&monitor);
+    flow.for_each(&ctx, |_| {
+        // More than one lane holds.
+        while monitor.report().links[0].ledger.accepted < 100 && ctx.check().is_ok() {
+            std::thread::yield_now();
+        }
+    })?;
+    let report = monitor.report();
+    assert!(report.links[0].peak > 64, "{report}");
+    assert!(report.links[0].peak <= report.links[0].capacity, "{report}");
+    Ok(())
+}

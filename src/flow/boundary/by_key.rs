@@ -96,22 +96,28 @@ fn split<P: Pull>(
                 let number = at.item;
                 let to = at.item(cx, || lane(&item, ways.len()));
                 if ways[to].add((number, item)) && !ways[to].try_flush()? {
-                    // Before it waits for this worker it lets the others have what is theirs.
-                    ways.iter_mut().try_for_each(|way| way.try_flush().map(drop))?;
+                    offer(ways)?;
                     ways[to].flush(cx)?;
                 }
             }
             Step::Wait => {
+                offer(ways)?;
                 ways.iter_mut().try_for_each(|way| way.flush(cx))?;
                 up.wait(cx, None)?;
             }
             Step::End => {
+                offer(ways)?;
                 ways.iter_mut().try_for_each(|way| way.flush(cx))?;
                 ways.iter_mut().for_each(Writer::finish);
                 return Ok(());
             }
         }
     }
+}
+
+/// Lets every worker have what is theirs and there is room for, before one of them is waited for.
+fn offer<T: Send>(ways: &mut Ways<T>) -> Result<(), Halt> {
+    ways.iter_mut().try_for_each(|way| way.try_flush().map(drop))
 }
 
 /// What each worker does: its items one after the other.

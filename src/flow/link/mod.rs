@@ -51,7 +51,8 @@ impl<T: Send> Link<T> {
             ready: AtomicBool::new(false),
             roomy: AtomicBool::new(true),
             spins: SpinPlace::default(),
-            meter: LinkMeter::new(name, lanes.capacity, count),
+            // Each lane holds so many.
+            meter: LinkMeter::new(name, lanes.capacity.saturating_mul(count), count),
             _leak: LeakTrack::new(),
         });
         let reader = Reader::new(link.clone(), cancel);
