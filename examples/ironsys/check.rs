@@ -25,20 +25,21 @@ pub(crate) struct Found {
     pub(crate) lost: Vec<String>,
 }
 
+fn named(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
 /// Looks for all that the lines say.
 pub(crate) fn check(ctx: &Context, dir: &Path, answers: &Path) -> Result<Found, Box<dyn Error>> {
     let mut found = Found::default();
     let input: Box<dyn BufRead> = match answers.to_str() {
         Some("-") => Box::new(io::stdin().lock()),
-        _ => {
-            let file = File::open(answers).map_err(|e| format!("{}: {e}", answers.display()))?;
-            Box::new(BufReader::new(file))
-        }
+        _ => Box::new(BufReader::new(File::open(answers).map_err(|e| named(answers, &e))?)),
     };
     // The last change of each cart, and every use.
     let (mut last, mut uses) = (HashMap::<String, (u64, u64)>::new(), HashMap::new());
     for (i, line) in input.lines().enumerate() {
-        let line = line?;
+        let line = line.map_err(|e| named(answers, &e))?;
         let parts: Vec<&str> = line.split(' ').collect();
         let parsed = match parts[..] {
             [user, version, trail, usage] => {
@@ -72,7 +73,10 @@ fn carts(
     last: &HashMap<String, (u64, u64)>,
     found: &mut Found,
 ) -> Result<(), Box<dyn Error>> {
-    let store = DiskStore::<String>::open(dir.join("carts.redb"))?;
+    let path = dir.join("carts.redb");
+    // Who only looks makes no store.
+    File::open(&path).map_err(|e| named(&path, &e))?;
+    let store = DiskStore::<String>::open(path)?;
     for (user, (version, trail)) in last {
         let view = match store.load(ctx, user)? {
             Some(snapshot) => cart::read(&snapshot)?.1,
@@ -99,8 +103,9 @@ fn books(
 ) -> Result<(), Box<dyn Error>> {
     let path = dir.join("billing.log");
     let mut billed = HashSet::new();
-    for (i, line) in BufReader::new(File::open(&path)?).lines().enumerate() {
-        let line = line?;
+    let file = File::open(&path).map_err(|e| named(&path, &e))?;
+    for (i, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|e| named(&path, &e))?;
         let Some((id, account, _)) = billing::entry(&line) else {
             found.lost.push(format!("line {} of the books is no entry: {line:?}", i + 1));
             continue;

@@ -305,7 +305,11 @@ fn object(value: &Value) -> Result<Event, String> {
         Value::Null => 1.0,
         number => number.as_f64().ok_or("`value` is no number")?,
     };
-    checked(key, number, value["at"].as_u64())
+    let at = match &value["at"] {
+        Value::Null => None,
+        at => Some(at.as_u64().ok_or("`at` is no number of milliseconds")?),
+    };
+    checked(key, number, at)
 }
 
 fn checked(key: &str, value: f64, at: Option<u64>) -> Result<Event, String> {

@@ -2,6 +2,7 @@
 //! the server that takes requests to the outbox that keeps what they cost.
 
 use std::error::Error;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +50,14 @@ pub(crate) fn start(
     let (billing, books) = Billing::open(&dir.join("billing.log"), faults.clone())?;
     let relay = brokers::relay(ctx, &mut service, &usage, billing, options.nats.as_deref())?;
 
-    let store = Arc::new(DiskStore::open(dir.join("carts.redb"))?);
+    let path = dir.join("carts.redb");
+    // An empty store would be made anew, and every cart whose changes were answered be gone without a word.
+    let is_new = fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    if is_new && usage.stats().next > 1 {
+        let what = "is missing or empty, but the outbox has had usage of carts";
+        return Err(format!("{}: {what}", path.display()).into());
+    }
+    let store = Arc::new(DiskStore::open(path)?);
     let carts = cart::start(&mut service, store, options.live)?;
     let ingest = ingest::start(&mut service, options.workers)?;
     let rollups = rollup::start(&mut service, &ingest, options.rollup)?;

@@ -38,6 +38,47 @@ fn what_is_left_makes_the_exit_code_a_failure() {
 }
 
 #[test]
+fn carts_that_are_gone_are_missed() {
+    let server = Server::start(&[]);
+    server.json("POST", "/api/carts/ada/items", r#"{"item": "figs"}"#);
+    server.signal("TERM");
+    let (_, _, dir) = server.wait();
+    let carts = dir.path().join("carts.redb");
+    let missed = || {
+        let mut command = Command::new(crate::program());
+        command.args(["--people", "0", "--address", "127.0.0.1:0", "--dir"]).arg(dir.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("carts.redb: is missing or empty"), "{said}");
+    };
+    File::create(&carts).unwrap();
+    missed();
+    std::fs::remove_file(&carts).unwrap();
+    missed();
+
+    // Who looks whether all is there names the file as well, and makes none.
+    let answers = tempfile::NamedTempFile::new().unwrap();
+    let (whole, found) = check(dir.path(), answers.path());
+    assert!(!whole && found.contains("carts.redb: "), "{found}");
+    assert!(!carts.exists());
+}
+
+#[test]
+fn books_that_are_gone_are_named() {
+    let server = Server::start(&[]);
+    server.signal("TERM");
+    let (_, _, dir) = server.wait();
+    let answers = tempfile::NamedTempFile::new().unwrap();
+    let books = dir.path().join("billing.log");
+    std::fs::write(&books, b"\xff\n").unwrap();
+    let look = || check(dir.path(), answers.path());
+    assert!(look().1.contains("billing.log: "), "{}", look().1);
+    std::fs::remove_file(&books).unwrap();
+    assert!(look().1.contains("billing.log: "), "{}", look().1);
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn what_does_not_fit_on_the_disk_is_refused_and_fits_when_there_is_room() {
     let mut command = Command::new("sh");

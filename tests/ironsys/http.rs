@@ -71,6 +71,8 @@ fn errors_are_objects_with_the_right_status() {
         ("POST", "/api/events", "page/a 1e308", 400),
         ("POST", "/api/events", "page/a NaN", 400),
         ("POST", "/api/events", "[1, 2]", 400),
+        ("POST", "/api/events", r#"{"key": "page/a", "at": -1}"#, 400),
+        ("POST", "/api/events", r#"{"key": "page/a", "at": "noon"}"#, 400),
         ("POST", "/api/events", &"[".repeat(200_000), 400),
         ("POST", "/api/events", &"{\"key\":".repeat(100_000), 400),
         ("POST", "/api/faults/none", "", 404),
