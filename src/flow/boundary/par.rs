@@ -51,7 +51,8 @@ impl Par {
     }
 
     /// Sets how many items may be under way: waiting for a worker, at work, or done and waiting for
-    /// their turn. With less than the number of workers some have nothing to do; with 0 the run fails
+    /// their turn. Where the order is not kept, and after `key_by`, results that wait do not count: there
+    /// may be as many again. With less than the number of workers some have nothing to do; with 0 the run fails
     /// before it begins.
     ///
     /// ```

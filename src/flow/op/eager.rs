@@ -31,8 +31,9 @@ impl<S: Stage> Flow<S> {
     ///
     /// Items that come in quick succession (less than half a microsecond each) are handed over in
     /// chunks while the other side is busy. So one may lie in a chunk while the closure of an operator
-    /// works on the next one. That is never long, unless the closure suddenly *blocks*: if it waits for
-    /// something that the other side does with an earlier item, put this after it.
+    /// works on the next one. That is never long, unless the closure suddenly *blocks*, or its `on_error`
+    /// policy waits, as a retry, a breaker and a full channel for dead letters do. If what was made before
+    /// is not to wait with it, or it waits for what the other side does with that, put this after it.
     ///
     /// A source that may block by itself needs no such thing: its items are handed over at once.
     ///
