@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// How long a member may say nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,8 +40,9 @@ pub(crate) fn member(child: &str) -> Command {
 struct Member {
     child: Child,
     stdin: ChildStdin,
-    /// What it is at, and not let go on with.
-    at: BTreeSet<u64>,
+    /// How many it is at, and not let go on with.
+    at: usize,
+    began: BTreeSet<u64>,
     did: Vec<u64>,
 }
 
@@ -76,41 +77,48 @@ impl Member {
             let _ = tell.send((n, Word::Gone));
         });
         let stdin = stdin.expect("it is piped");
-        Member { child, stdin, at: BTreeSet::new(), did: Vec::new() }
+        Member { child, stdin, at: 0, began: BTreeSet::new(), did: Vec::new() }
     }
 
     /// Lets it go on with all it is at.
     fn go_on(&mut self) {
-        for _ in std::mem::take(&mut self.at) {
+        for _ in 0..std::mem::take(&mut self.at) {
             self.stdin.write_all(b"\n").expect("it lives");
         }
     }
 }
 
 /// Hears one more word; the member that was killed may go, and no other.
-fn hear(members: &mut [Member], heard: &Receiver<(usize, Word)>, killed: Option<usize>) {
-    match heard.recv_timeout(PATIENCE).expect("the members go on") {
-        (n, Word::At(id)) => drop(members[n].at.insert(id)),
+fn hear(
+    members: &mut [Member],
+    word: Result<(usize, Word), RecvTimeoutError>,
+    killed: Option<usize>,
+) {
+    match word.expect("the members go on") {
+        (n, Word::At(id)) => {
+            members[n].at += 1;
+            members[n].began.insert(id);
+        }
         (n, Word::Did(id)) => members[n].did.push(id),
         (n, Word::Gone) => assert_eq!(Some(n), killed, "a member died by itself"),
     }
 }
 
 /// Two members share the messages `1..=total`; one is killed while both are at one. The other does the
-/// rest, and all that the first was at. Returns how many were done twice; the survivor lives while
-/// `after` runs.
+/// rest, and all that the first had begun and not done. Returns how many were done twice; the survivor goes
+/// on until everything is `settled`.
 pub(crate) fn one_is_killed_and_the_other_takes_over(
     commands: [Command; 2],
     total: u64,
-    after: impl FnOnce(),
+    mut settled: impl FnMut() -> bool,
 ) -> usize {
     let (tell, heard) = channel();
     let start = |(n, command)| Member::start(n, command, tell.clone());
     let mut members: Vec<_> = commands.into_iter().enumerate().map(start).collect();
     // Neither goes on before the other is there, too.
     loop {
-        while members.iter().any(|m| m.at.is_empty()) {
-            hear(&mut members, &heard, None);
+        while members.iter().any(|m| m.at == 0) {
+            hear(&mut members, heard.recv_timeout(PATIENCE), None);
         }
         if members.iter().all(|m| m.did.len() >= BEFORE) {
             break;
@@ -118,23 +126,30 @@ pub(crate) fn one_is_killed_and_the_other_takes_over(
         members.iter_mut().for_each(Member::go_on);
     }
     members[0].child.kill().expect("it lives"); // SIGKILL.
-    let orphans = members[0].at.clone();
     loop {
         let done = members.iter().flat_map(|m| m.did.iter().copied());
         if done.collect::<BTreeSet<u64>>().len() as u64 == total {
             break;
         }
         members[1].go_on();
-        hear(&mut members, &heard, Some(0));
+        hear(&mut members, heard.recv_timeout(PATIENCE), Some(0));
+    }
+    let orphans = members[0].began.iter().filter(|id| !members[0].did.contains(id)).count();
+    assert!(orphans > 0, "nothing was in the hands of the dead");
+    // It may get some that are done once more.
+    let began = Instant::now();
+    while !settled() {
+        assert!(began.elapsed() < PATIENCE, "not everything is settled");
+        while let Ok(word) = heard.try_recv() {
+            hear(&mut members, Ok(word), Some(0));
+        }
+        members[1].go_on();
+        std::thread::yield_now();
     }
     let mut times = BTreeMap::<u64, usize>::new();
     for id in members.iter().flat_map(|m| &m.did) {
         *times.entry(*id).or_default() += 1;
     }
     assert_eq!(times.keys().copied().collect::<Vec<_>>(), (1..=total).collect::<Vec<_>>());
-    let taken_over = orphans.iter().all(|id| members[1].did.contains(id));
-    assert!(taken_over && !orphans.is_empty(), "{orphans:?} were in the hands of the dead");
-    members[1].go_on();
-    after();
     times.values().map(|times| times - 1).sum()
 }

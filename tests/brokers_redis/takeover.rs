@@ -1,7 +1,7 @@
 //! Scale-out over Redis: two processes are members of one group.
 
 use crate::members::{handle, member, one_is_killed_and_the_other_takes_over};
-use crate::{Redis, root, until};
+use crate::{Redis, root};
 use ironsys::brokers::redis::{Server, StreamSource};
 use ironsys::durable::{Consumer, Delivery};
 use std::convert::Infallible;
@@ -38,8 +38,7 @@ fn of_two_processes_in_one_group_one_is_killed_and_nothing_is_lost() {
         command.env(URL, redis.url()).env(NAME, name);
         command
     });
-    let again = one_is_killed_and_the_other_takes_over(commands, TOTAL, || {
-        until(|| redis.pending("s", "g") == 0);
-    });
+    let again =
+        one_is_killed_and_the_other_takes_over(commands, TOTAL, || redis.pending("s", "g") == 0);
     writeln!(std::io::stderr(), "{TOTAL} messages, {again} of them handled twice").unwrap();
 }

@@ -8,6 +8,7 @@ use super::options::Options;
 use super::subscription::Subscription;
 use crate::context::Context;
 use crate::durable::{Committer, Delivery, Source, SourceError};
+use crate::sync::time::now;
 use crate::sync::{Arc, Mutex};
 use std::collections::VecDeque;
 use std::fmt;
@@ -62,6 +63,9 @@ pub struct JetStreamCommitter {
     client: Client,
     out: Arc<Out>,
 }
+
+/// A server that has said nothing for so long has forgotten what it was asked for.
+const QUIET: Duration = Duration::from_secs(12);
 
 /// Messages that are asked for at once, at the most.
 const MOST: usize = 1 << 20;
@@ -165,17 +169,28 @@ impl JetStreamSource {
             }
             if self.asked == 0 {
                 let ask = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.durable);
-                // The server says so when nothing has come in that time, and is asked again.
-                let wanted = format!("{{\"batch\":{},\"expires\":30000000000}}", self.batch);
+                // The server says so when nothing has come in that time, and is asked again. Meanwhile it
+                // says every 5 s that it has not forgotten.
+                let wanted = format!(
+                    "{{\"batch\":{},\"expires\":30000000000,\"idle_heartbeat\":5000000000}}",
+                    self.batch
+                );
                 self.client.send(&ask, Some(&self.subject), &[], wanted.as_bytes())?;
                 self.asked = self.batch;
             }
-            let message = self.client.next(ctx, &self.inbox)?;
+            let (inbox, until) = (self.inbox.0, now().checked_add(QUIET));
+            let heard = self.client.wait(ctx, until, |message| message.subscription == inbox)?;
+            let Some(message) = heard else {
+                ctx.check()?;
+                self.asked = 0;
+                continue;
+            };
             match message.status {
                 // Without a place for the ack it is not from the stream.
                 None if message.reply.is_none() => {}
                 None => {
-                    self.asked -= 1;
+                    // What was asked for before may come late.
+                    self.asked = self.asked.saturating_sub(1);
                     return Ok(message);
                 }
                 Some(100) => {}

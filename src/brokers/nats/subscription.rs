@@ -84,12 +84,14 @@ impl Client {
     }
 
     /// Tells the server to send no more for a subscription, and waits until everything that it has sent
-    /// is here, in good order. A connection that is broken has told it already.
+    /// is here, in good order. A connection that is broken has told it already; the next one does not take
+    /// it up again, or the server would send there what is given back on it.
     pub(super) fn end(&mut self, ctx: &Context, subscription: Subscription) {
         if self.wire.is_some() {
             let _ = write!(self.out, "UNSUB {}\r\n", subscription.0);
             let _ = self.flush(ctx);
         }
+        self.subscriptions.remove(&subscription.0);
     }
 
     /// Takes the messages of a subscription that have come.
