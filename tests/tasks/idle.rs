@@ -61,6 +61,7 @@ fn measured_alone() {
                 break before;
             }
         };
+        // Real time: that nothing happens in it is what is measured.
         thread::sleep(Duration::from_secs(2));
         let after = switches();
         assert_eq!(after, before);
