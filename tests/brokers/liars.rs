@@ -10,7 +10,7 @@ use ironsys::Stop;
 use ironsys::brokers::nats::{Client, JetStreamPublisher, JetStreamSource, NatsError, Options};
 use ironsys::durable::{Outbox, PublishError, Publisher, Source};
 
-use crate::{root, until};
+use crate::{PATIENCE, root, until};
 
 /// A server that treats every connection so; returns its address, and the count of connections.
 fn liar(treat: impl Fn(TcpStream, u64) + Send + Sync + 'static) -> (Options, Arc<AtomicU64>) {
@@ -45,6 +45,21 @@ fn line_with(reader: &mut impl BufRead, start: &str) -> String {
     line
 }
 
+/// Says that there is the consumer that is asked for.
+fn make_consumer(stream: &mut TcpStream, reader: &mut impl BufRead) {
+    let asked = line_with(reader, "PUB $JS.API.CONSUMER.");
+    let reply = asked.split(' ').nth(2).unwrap_or_default();
+    let _ = stream.write_all(format!("MSG {reply} 1 2\r\n{{}}\r\n").as_bytes());
+}
+
+/// Waits for a pull, and returns what so many messages look like on its way.
+fn pulled(reader: &mut impl BufRead, count: usize) -> String {
+    let asked = line_with(reader, "PUB $JS.API.CONSUMER.MSG.NEXT.");
+    let to = asked.split(' ').nth(2).unwrap_or_default().to_owned();
+    let message = |n| format!("MSG {to} 2 $JS.ACK.S.d.1.{n}.{n}.0.0 1\r\nx\r\n");
+    (0..count).map(message).collect()
+}
+
 /// Keeps a connection until the other side ends it.
 fn hold(mut stream: TcpStream) {
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -69,9 +84,7 @@ fn a_server_that_lets_one_in_and_hangs_up_is_not_asked_all_the_time() {
     let (options, count) = liar(|mut stream, n| {
         let mut reader = let_in(&mut stream);
         if n == 0 {
-            let asked = line_with(&mut reader, "PUB $JS.API.CONSUMER.");
-            let reply = asked.split(' ').nth(2).unwrap_or_default();
-            let _ = stream.write_all(format!("MSG {reply} 1 2\r\n{{}}\r\n").as_bytes());
+            make_consumer(&mut stream, &mut reader);
         }
     });
     let (ctx, _cancel) = root();
@@ -80,6 +93,51 @@ fn a_server_that_lets_one_in_and_hangs_up_is_not_asked_all_the_time() {
     assert!(stopped.is_err());
     // The delays grow from 20 ms on, with some dice.
     assert!(count.load(SeqCst) < 60, "{} connections", count.load(SeqCst));
+}
+
+#[test]
+fn what_goes_back_on_a_new_connection_is_not_sent_there() {
+    let (tell, heard) = std::sync::mpsc::channel();
+    let (options, _) = liar(move |mut stream, n| {
+        if n == 0 {
+            let mut reader = let_in(&mut stream);
+            make_consumer(&mut stream, &mut reader);
+            let two = pulled(&mut reader, 2);
+            let _ = stream.write_all(two.as_bytes());
+            return; // One of them is here, and not received, as the connection breaks.
+        }
+        let _ = stream.write_all(b"INFO {\"max_payload\":1048576}\r\n");
+        for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
+            if line == "PING" {
+                let _ = stream.write_all(b"PONG\r\n");
+            }
+            let _ = tell.send(line);
+        }
+    });
+    let (ctx, _cancel) = root();
+    let mut source = JetStreamSource::open(&ctx, options, "S", "d").unwrap();
+    assert_eq!(source.recv(&ctx).unwrap().unwrap().body, b"x");
+    drop(source);
+    let next = || heard.recv_timeout(PATIENCE).ok().filter(|line| !line.starts_with("-NAK"));
+    let said: Vec<String> = std::iter::from_fn(next).collect();
+    assert!(said.iter().any(|line| line.starts_with("PUB $JS.ACK.S.d.1.1.")), "{said:?}");
+    assert!(!said.iter().any(|line| line.starts_with("SUB _PULL.")), "{said:?}");
+}
+
+/// It takes the 12 s after which a source no longer believes in the heartbeats that it has asked for.
+#[test]
+fn a_server_that_forgets_what_it_was_asked_for_is_asked_again() {
+    let (options, _) = liar(|mut stream, _| {
+        let mut reader = let_in(&mut stream);
+        make_consumer(&mut stream, &mut reader);
+        pulled(&mut reader, 0);
+        let one = pulled(&mut reader, 1);
+        let _ = stream.write_all(one.as_bytes());
+        hold(stream);
+    });
+    let (ctx, _cancel) = root();
+    let mut source = JetStreamSource::open(&ctx, options, "S", "d").unwrap();
+    assert_eq!(source.recv(&ctx).unwrap().unwrap().body, b"x");
 }
 
 #[test]
